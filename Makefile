@@ -1,0 +1,84 @@
+# Everything a fresh machine needs: Python >= 3.11, git and make. `make` alone lists the targets.
+#
+#   PYTHON=...      interpreter that makes .venv (default: the first of python3, python3.13 ... that is new enough)
+#   WORKERS=...     processes of the fast test suite (default 2)
+#   GPU_PYTHON=...  interpreter for `make gpu-check` where one with CuPy exists already (default: .venv's)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+GPU_PYTHON ?=
+DEMO_OUT ?= demo
+
+# Nothing of the surrounding Python environment may leak into .venv or into the tests.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_USER
+export PYTHONNOUSERSITE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
+
+.PHONY: help demo test test-fast test-slow lint format gpu-check bench-quick clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	@for candidate in $(CANDIDATES); do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "creating $(VENV) with $$("$$candidate" --version)"; \
+	        "$$candidate" -m venv $(VENV) && exit 0; \
+	        rm -rf $(VENV); \
+	        echo "error: '$$candidate -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	    fi; \
+	done; \
+	echo "error: no Python >= 3.11 among: $(CANDIDATES); name one with make PYTHON=/path/to/python3" >&2; exit 1
+
+# The core alone is enough to run; the tools of the developers come only where tests or checks are asked for.
+$(VENV)/.core: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.core $@
+
+demo: $(VENV)/.core ## whole study on a small synthetic cohort; ends by naming results, HTML and pictures
+	$(BIN)/gputwas demo --out $(DEMO_OUT)
+
+test: lint test-fast test-slow ## everything continuous integration runs
+
+test-fast: $(VENV)/.dev ## tests that take seconds, with coverage
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term
+
+test-slow: $(VENV)/.dev ## tests that take minutes
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow --durations=5
+
+lint: $(VENV)/.dev ## ruff (rules and format), mypy, layer rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.dev) ## tests that need a CUDA device; a missing device is a failure
+	GPUTWAS_REQUIRE_GPU=1 $(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu
+
+bench-quick: $(VENV)/.dev ## small side-by-side; METAXCAN=/path/to/MetaXcan/software adds the reference program
+	$(BIN)/python -m bench spredixcan --quick $(if $(METAXCAN),--metaxcan $(METAXCAN)) \
+	    $(if $(METAXCAN_PYTHON),--metaxcan-python $(METAXCAN_PYTHON)) \
+	    $(if $(PYTWAS_PYTHON),--pytwas --pytwas-python $(PYTWAS_PYTHON))
+
+clean: ## remove .venv, caches, build products and the demo's results
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	    .import_linter_cache .coverage .coverage.* $(DEMO_OUT)
+	find gputwas kernels tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
