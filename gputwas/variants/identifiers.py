@@ -1,0 +1,136 @@
+"""Recognises how a list of variants is named, and writes positional names in one common spelling.
+
+In: identifiers as string arrays. Out: the style most of them have (rs numbers, chr_pos, chr:pos:ref:alt ...),
+or the same positions spelled one way, so that two lists which differ only in spelling can be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["Kind", "Style", "common_spelling", "style_of"]
+
+Kind = Literal["rsid", "rsid_with_more", "position", "position_alleles", "number", "allele", "other", "none"]
+
+_POSITIONAL = (
+    r"^(?P<prefix>[cC][hH][rR])?0?(?P<chromosome>[1-9][0-9]?|[XYM]|MT)(?P<separator>[:_-])(?P<position>[0-9]+)"
+    r"(?:[:_-](?P<first>[ACGTNacgtn*]+)[:_/-](?P<second>[ACGTNacgtn*]+))?"
+    r"(?:[:_-](?P<build>[bB]37|[bB]38|hg19|hg38|GRCh37|GRCh38))?$"
+)
+_BUILDS = {"b37": "GRCh37", "hg19": "GRCh37", "grch37": "GRCh37"}
+_WORDS: dict[str, str] = {
+    "rsid": "rs numbers",
+    "rsid_with_more": "rs numbers with something behind them",
+    "position": "chromosome and position",
+    "position_alleles": "chromosome, position and alleles",
+    "number": "bare numbers",
+    "allele": "allele letters",
+    "other": "something that is neither an rs number nor a position",
+    "none": "nothing",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How most identifiers of a list are written.
+
+    Attributes
+    ----------
+    kind : "rsid", "position" (1:123), "position_alleles" (1:123:A:G), ..., "none" for an empty list.
+    share : share of the identifiers, 0 to 1, that are of this kind.
+    example : the first of them.
+    prefix : positional kinds: is there a "chr" in front.
+    separator : positional kinds: the character between chromosome and position.
+    build : "GRCh37" or "GRCh38" if the identifiers say so (`..._b38`), else None.
+    """
+
+    kind: Kind
+    share: float
+    example: str
+    prefix: bool = False
+    separator: str = ""
+    build: str | None = None
+
+    @property
+    def positional(self) -> bool:
+        """Is the variant named by its place in a genome build."""
+        return self.kind in ("position", "position_alleles")
+
+    def describe(self) -> str:
+        """The style in words, with an example."""
+        return f"{_WORDS[self.kind]}, such as {self.example!r}" if self.example else _WORDS[self.kind]
+
+
+def style_of(ids: pa.Array) -> Style:
+    """Tell the style that most of the non-missing identifiers have."""
+    ids = pc.drop_null(ids)
+    if len(ids) == 0:
+        return Style("none", 0.0, "")
+    parts = pc.extract_regex(ids, _POSITIONAL)
+    placed = np.asarray(pc.is_valid(parts))
+    lettered = placed & np.asarray(pc.fill_null(pc.not_equal(pc.struct_field(parts, "first"), ""), False))
+    masks: dict[Kind, np.ndarray] = {
+        "rsid": _matches(ids, r"^rs[0-9]+$"),
+        "rsid_with_more": _matches(ids, r"^rs[0-9]+[^0-9]"),
+        "position": placed & ~lettered,
+        "position_alleles": lettered,
+        "number": _matches(ids, r"^[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?$") & ~placed,
+        "allele": _matches(ids, r"^[ACGTacgt]+$"),
+    }
+    masks["other"] = ~np.logical_or.reduce(list(masks.values()))
+    kind = max(masks, key=lambda k: int(masks[k].sum()))
+    chosen = pa.array(np.flatnonzero(masks[kind]))
+    share, example = len(chosen) / len(ids), ids[chosen[0].as_py()].as_py()
+    if kind not in ("position", "position_alleles"):
+        return Style(kind, share, example)
+    of_kind = parts.take(chosen)
+    build = _most_common(pc.struct_field(of_kind, "build")).lower()
+    return Style(
+        kind,
+        share,
+        example,
+        prefix=bool(_most_common(pc.struct_field(of_kind, "prefix"))),
+        separator=_most_common(pc.struct_field(of_kind, "separator")),
+        build=_BUILDS.get(build, "GRCh38") if build else None,
+    )
+
+
+def common_spelling(ids: pa.Array, *, sort_alleles: bool = False, alleles: bool = True) -> pa.Array:
+    """Write positional identifiers as `1_13550_G_A`: no chr, no leading zero, no build, underscores.
+
+    Parameters
+    ----------
+    ids : string array (rows,).
+    sort_alleles : put the two alleles in alphabetical order, for lists that disagree on which comes first.
+    alleles : False leaves the alleles out.
+
+    Returns
+    -------
+    string array (rows,); null where the identifier is not positional.
+    """
+    parts = pc.extract_regex(ids, _POSITIONAL)
+    where = pc.binary_join_element_wise(
+        pc.struct_field(parts, "chromosome"), pc.struct_field(parts, "position"), "_"
+    )
+    if not alleles:
+        return where
+    first, second = (pc.utf8_upper(pc.struct_field(parts, name)) for name in ("first", "second"))
+    if sort_alleles:
+        turned = pc.greater(first, second)
+        first, second = pc.if_else(turned, second, first), pc.if_else(turned, first, second)
+    joined = pc.binary_join_element_wise(where, first, second, "_")
+    return pc.if_else(pc.equal(first, ""), where, joined)
+
+
+def _matches(ids: pa.Array, pattern: str) -> np.ndarray:
+    return np.asarray(pc.match_substring_regex(ids, pattern))
+
+
+def _most_common(texts: pa.Array) -> str:
+    counts = pc.value_counts(pc.fill_null(texts, ""))
+    return max(counts.to_pylist(), key=lambda entry: entry["counts"])["values"]
