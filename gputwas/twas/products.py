@@ -1,0 +1,178 @@
+"""Numerators of the scores: weighted sums of z and beta over the SNPs of each model, for a batch of traits.
+
+In: a `ScoreOperator` and (variants, traits) statistics. Out: (models, traits) float64 sums on the host. Three
+ways give them: SciPy's CSR product (NumPy), length-bucketed padding (any array-API library), and the CUDA
+kernel (CuPy). Within one way a trait's sums do not depend on the batch it came in, bit by bit: every sum runs
+over the SNPs of its model in their stored order, in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gputwas.backends.choose import Backend
+from gputwas.kernels.twins import padded_gather
+from gputwas.twas.operator import ScoreOperator
+from gputwas.twas.variance import length_groups
+
+__all__ = ["METHODS", "GwasBatch", "Numerators", "prepare_products"]
+
+METHODS = ("auto", "csr", "padded")
+MOST_GATHERED = 8_000_000  # values gathered at once by the padded way: 64 MB of float64
+
+
+@dataclass(frozen=True)
+class GwasBatch:
+    """z and beta of a batch of traits in the layout of one way of multiplying.
+
+    Attributes
+    ----------
+    z : (variants, traits); beta : (variants, traits) or None when no trait of the batch has effects.
+    """
+
+    z: Any
+    beta: Any | None
+
+
+class Numerators(Protocol):
+    """One way of multiplying, bound to one operator."""
+
+    def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
+        """Bring (traits, variants) host arrays, NaN where missing, into this way's layout."""
+
+    def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        """z and effect sums of a range of models, (models, traits) float64."""
+
+
+def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:
+    """The way of multiplying for a backend: CSR on NumPy, the kernel on CUDA, padding elsewhere.
+
+    Raises
+    ------
+    ValueError : the method is unknown, or CSR is asked of a library that has no sparse product.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if method == "auto":
+        method = "csr" if backend.name in ("numpy", "cupy") else "padded"
+    if method == "padded":
+        return _Padded(operator, backend)
+    if backend.name == "numpy":
+        return _SciPyCsr(operator)
+    if backend.name == "cupy":
+        return _CudaCsr(operator, backend)
+    raise ValueError(f"backend {backend.name} has no sparse product; use method='padded'")
+
+
+class _SciPyCsr:
+    """SciPy's CSR times dense; missing SNPs are zeroed beforehand."""
+
+    def __init__(self, operator: ScoreOperator) -> None:
+        self._operator = operator
+
+    def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
+        missing = np.isnan(z)
+        return GwasBatch(_transposed(z, missing), None if beta is None else _transposed(beta, missing))
+
+    def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        z_sums = self._matrix(self._operator.z_weights, models, batch.z.shape[0]) @ batch.z
+        if batch.beta is None:
+            return z_sums, None
+        return z_sums, self._matrix(self._operator.effect_weights, models, batch.z.shape[0]) @ batch.beta
+
+    def _matrix(self, weights: np.ndarray, models: slice, n_variants: int) -> Any:
+        from scipy.sparse import csr_array
+
+        offsets = self._operator.offsets[models.start : models.stop + 1]
+        inside = slice(int(offsets[0]), int(offsets[-1]))
+        parts = (weights[inside], self._operator.variants[inside], offsets - offsets[0])
+        return csr_array(parts, shape=(offsets.size - 1, n_variants))
+
+
+def _transposed(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(variants, traits) float64 copy with zeros where z is missing."""
+    out = np.empty(values.shape[::-1], dtype=np.float64)
+    out[...] = values.T
+    out[missing.T] = 0.0
+    return out
+
+
+class _Padded:
+    """Models of one length as dense arrays, gathered and summed by the array-API twin of the kernel."""
+
+    def __init__(self, operator: ScoreOperator, backend: Backend) -> None:
+        self._operator = operator
+        self._backend = backend
+
+    def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
+        on_device = self._backend.asarray
+        return GwasBatch(
+            on_device(np.ascontiguousarray(z.T)),
+            None if beta is None else on_device(np.ascontiguousarray(beta.T)),
+        )
+
+    def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        traits = batch.z.shape[1]
+        shape = (models.stop - models.start, traits)
+        z_sums = np.zeros(shape)
+        effect_sums = None if batch.beta is None else np.zeros(shape)
+        chosen = np.arange(models.start, models.stop)
+        chosen = chosen[self._operator.lengths[chosen] > 0]
+        groups = length_groups(
+            chosen, self._operator.lengths, self._backend.name,
+            most=max(1, MOST_GATHERED // max(traits, 1)), triangles=False,
+        )  # fmt: skip
+        for length, group in groups:
+            z_part, effect_part = padded_gather(*self._padded(group, length), batch.z, batch.beta)
+            z_sums[group - models.start] = self._backend.to_numpy(z_part)
+            if effect_sums is not None:
+                effect_sums[group - models.start] = self._backend.to_numpy(effect_part)
+        return z_sums, effect_sums
+
+    def _padded(self, group: np.ndarray, length: int) -> tuple[Any, Any, Any, Any]:
+        operator = self._operator
+        lengths = operator.lengths[group]
+        within = np.arange(length) < lengths[:, None]
+        entry = np.where(within, operator.offsets[group][:, None] + np.arange(length), 0)
+        host = (
+            lengths,
+            np.where(within, operator.variants[entry], 0).astype(np.int64),
+            np.where(within, operator.z_weights[entry], 0.0),
+            np.where(within, operator.effect_weights[entry], 0.0),
+        )
+        lengths_, variants, z_weights, effect_weights = (self._backend.asarray(array) for array in host)
+        return lengths_, variants, z_weights, effect_weights
+
+
+class _CudaCsr:
+    """The hand-written kernel; the operator stays on the device."""
+
+    def __init__(self, operator: ScoreOperator, backend: Backend) -> None:
+        self._backend = backend
+        self._offsets = backend.asarray(operator.offsets)
+        self._variants = backend.asarray(operator.variants)
+        self._z_weights = backend.asarray(operator.z_weights)
+        self._effect_weights = backend.asarray(operator.effect_weights)
+
+    def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
+        xp = self._backend.xp
+
+        def variants_first(values: np.ndarray) -> Any:
+            on_device = self._backend.asarray(np.asarray(values, dtype=np.float32))
+            return xp.ascontiguousarray(on_device.T)
+
+        return GwasBatch(variants_first(z), None if beta is None else variants_first(beta))
+
+    def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        from gputwas.kernels.launch import csr_gather
+
+        offsets = self._offsets[models.start : models.stop + 1]
+        beta = batch.z if batch.beta is None else batch.beta
+        z_sums, effect_sums = csr_gather(
+            offsets, self._variants, self._z_weights, self._effect_weights, batch.z, beta
+        )
+        to_numpy = self._backend.to_numpy
+        return to_numpy(z_sums), None if batch.beta is None else to_numpy(effect_sums)

@@ -1,0 +1,167 @@
+"""Variance of predicted expression, var_g = wᵀ Γ w, over the SNPs that a GWAS really has.
+
+In: a `ScoreOperator`, and which variants are present. Out: per model the number of SNPs used, var_g and the
+status that explains a missing score. Traits that miss the same SNPs share one answer, so the work is done
+once per pattern of missing SNPs, not once per trait.
+
+Models are taken in groups of one padded length and a bounded number, so that the same array-API code runs on
+every library; the padded arrays are built on the host from the packed triangles and live for one group only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gputwas.backends.choose import Backend
+from gputwas.stores.associations import Status
+from gputwas.twas.operator import ScoreOperator
+
+__all__ = ["PatternVariance", "length_groups", "padded_length", "pattern_variance", "quadratic_forms"]
+
+MOST_TRIANGLE_ENTRIES = 4_000_000  # of padded LD in one group: 32 MB of float64
+
+
+@dataclass(frozen=True)
+class PatternVariance:
+    """What a pattern of missing SNPs does to every model.
+
+    Attributes
+    ----------
+    n_snps_used : (models,) int32; var_g : (models,) float64, NaN where no SNP is used;
+    status : (models,) uint8 of `Status`.
+    """
+
+    n_snps_used: np.ndarray
+    var_g: np.ndarray
+    status: np.ndarray
+
+
+def padded_length(length: int, backend_name: str) -> int:
+    """Length to which a model is padded: none where shapes are free, powers of two where each is compiled."""
+    if backend_name != "jax" or length <= 1:
+        return length
+    return 1 << (length - 1).bit_length()
+
+
+def length_groups(
+    models: np.ndarray, lengths: np.ndarray, backend_name: str, *, most: int, triangles: bool
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut models into groups of one padded length.
+
+    Parameters
+    ----------
+    models : (n,) int64 model numbers; lengths : (models,) int64 of all models.
+    most : entries allowed in a group; triangles : count packed triangles rather than SNPs.
+
+    Yields
+    ------
+    padded length, (group,) int64 model numbers in ascending order.
+    """
+    exact = lengths[models]
+    sizes = np.unique(exact)
+    padded_of = np.array([padded_length(int(n), backend_name) for n in sizes], dtype=np.int64)
+    padded = padded_of[np.searchsorted(sizes, exact)]
+    for length in np.unique(padded):
+        chosen = models[padded == length]
+        entries = int(length * (length + 1) // 2 if triangles else length)
+        step = max(1, most // max(entries, 1))
+        for start in range(0, chosen.size, step):
+            yield int(length), chosen[start : start + step]
+
+
+def quadratic_forms(
+    operator: ScoreOperator, values: np.ndarray, models: np.ndarray, backend: Backend
+) -> np.ndarray:
+    """uᵀ Γ u of chosen models, for u given per SNP.
+
+    Parameters
+    ----------
+    operator : the models; values : (entries,) float64 u in the operator's SNP order.
+    models : (n,) int64 model numbers.
+
+    Returns
+    -------
+    (n,) float64, summed in float64.
+    """
+    result = np.zeros(operator.n_models)
+    groups = length_groups(models, operator.lengths, backend.name, most=MOST_TRIANGLE_ENTRIES, triangles=True)
+    for length, group in groups:
+        u, ld = _padded_group(operator, values, group, length)
+        i, j = np.triu_indices(length)
+        factor = np.where(i == j, 1.0, 2.0)
+        total = _triangle_sums(
+            backend.xp,
+            backend.asarray(u),
+            backend.asarray(ld * factor),
+            backend.asarray(i),
+            backend.asarray(j),
+        )
+        result[group] = backend.to_numpy(total)
+    return result[models]
+
+
+def _triangle_sums(xp: Any, u: Any, ld: Any, i: Any, j: Any) -> Any:
+    """Σ_k ld[m, k] u[m, i_k] u[m, j_k]: (models,) from u (models, n) and ld (models, n (n + 1) / 2)."""
+    return xp.sum(ld * xp.take(u, i, axis=1) * xp.take(u, j, axis=1), axis=1)
+
+
+def _padded_group(
+    operator: ScoreOperator, values: np.ndarray, group: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """u (models, length) and packed Γ (models, triangle) of models padded with zeros to one length."""
+    lengths = operator.lengths[group]
+    column = np.arange(length)
+    within = column < lengths[:, None]
+    entry = np.where(within, operator.offsets[group][:, None] + column, 0)
+    u = np.where(within, values[entry], 0.0)
+    i, j = np.triu_indices(length)
+    n = lengths[:, None]
+    inside = j < n
+    packed = np.where(inside, operator.ld_offsets[group][:, None] + i * n - i * (i - 1) // 2 + (j - i), 0)
+    return u, np.where(inside, operator.ld[packed], 0.0)
+
+
+def pattern_variance(
+    operator: ScoreOperator,
+    present: np.ndarray,
+    full_var_g: np.ndarray,
+    in_ld: np.ndarray,
+    backend: Backend,
+) -> PatternVariance:
+    """SNPs used, var_g and status of every model when only `present` variants have a z-score.
+
+    Parameters
+    ----------
+    present : (variants,) bool. full_var_g : (models,) float64 var_g with all SNPs present, from
+        `quadratic_forms`. in_ld : (models,) bool, whether the gene is in the covariance at all.
+
+    Notes
+    -----
+    var_g = (w·m)ᵀ Γ (w·m) with m the mask of present SNPs (Barbeira et al. 2018,
+    doi:10.1038/s41467-018-03621-1, with the reference program's rule that a SNP missing in the GWAS leaves
+    both the sum and the variance). Only models that miss a SNP are computed anew.
+    """
+    mask = present[operator.variants]
+    n_used = _segment_counts(mask, operator.offsets)
+    n_any = _segment_counts(present[operator.all_variants], operator.all_offsets)
+    var_g = np.where(n_used > 0, full_var_g, np.nan)
+    touched = np.flatnonzero((n_used > 0) & (n_used < operator.lengths))
+    if touched.size:
+        var_g[touched] = quadratic_forms(operator, operator.weights * mask, touched, backend)
+    status = np.full(operator.n_models, Status.OK, dtype=np.uint8)
+    status[var_g == 0] = Status.ZERO_VARIANCE
+    status[var_g < 0] = Status.NEGATIVE_VARIANCE
+    status[n_used == 0] = Status.NO_SNP_IN_LD
+    status[(n_used == 0) & ~in_ld] = Status.NOT_IN_LD
+    status[n_any == 0] = Status.NO_SNP_IN_GWAS
+    return PatternVariance(n_used.astype(np.int32), var_g, status)
+
+
+def _segment_counts(mask: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(models,) int64 number of true entries in each CSR row."""
+    running = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
+    return running[offsets[1:]] - running[offsets[:-1]]
