@@ -1,0 +1,210 @@
+"""Arrow IPC files as the stores use them: one uncompressed record batch, memory-mapped when read.
+
+In: tables, or NumPy arrays of equal length. Out: tables and read-only NumPy views of the file, not copies.
+Columns of plain arrays begin at multiples of 64 bytes in the file (so in memory too, and at a constant
+distance from each other when of one type): vector units and a matrix view can use the map as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from gputwas.errors import InputError, ResourceError
+from gputwas.files import atomic_path
+
+__all__ = [
+    "array_view",
+    "float32_columns",
+    "matrix_view",
+    "open_batch",
+    "open_table",
+    "read_schema",
+    "require_space",
+    "write_arrays",
+    "write_batch",
+    "write_table",
+]
+
+_ALIGNMENT = 64
+_MAGIC_BYTES = 8  # "ARROW1" and padding, before the schema
+_PADDING_KEY = b"padding"
+_OPTIONS = pa.ipc.IpcWriteOptions(compression=None, allow_64bit=True)
+
+
+def write_table(path: str | os.PathLike[str], table: pa.Table) -> None:
+    """Write a table as one record batch."""
+    whole = table.combine_chunks()
+    with _writer(path, whole.schema, whole.nbytes) as writer:
+        writer.write_table(whole)
+
+
+def write_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[bytes, bytes] | None = None,
+) -> None:
+    """Write one-dimensional numeric arrays of equal length as aligned columns.
+
+    Parameters
+    ----------
+    arrays : name -> (rows,) array without missing values (NaN is a value).
+    metadata : kept in the schema.
+    """
+    columns = [_padded(array) for array in arrays.values()]
+    write_batch(path, list(arrays), columns, metadata)
+
+
+def float32_columns(matrix: np.ndarray) -> list[pa.Array]:
+    """Columns of a (rows, columns) matrix as padded Arrow arrays; one copy for all of them."""
+    rows, count = matrix.shape
+    wide = -(-rows * 4 // _ALIGNMENT) * _ALIGNMENT // 4
+    padded = np.zeros((count, wide), dtype=np.float32)
+    padded[:, :rows] = matrix.T
+    buffer = pa.py_buffer(padded)
+    return [
+        pa.Array.from_buffers(pa.float32(), rows, [None, buffer.slice(column * wide * 4, wide * 4)])
+        for column in range(count)
+    ]
+
+
+def _padded(array: np.ndarray) -> pa.Array:
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise TypeError(f"a column is a one-dimensional array of numbers, not {array.dtype} {array.shape}")
+    size = -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+    buffer = np.zeros(size, dtype=np.uint8)
+    buffer[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(array.dtype), len(array), [None, pa.py_buffer(buffer)])
+
+
+def write_batch(
+    path: str | os.PathLike[str],
+    names: Sequence[str],
+    columns: Sequence[pa.Array],
+    metadata: Mapping[bytes, bytes] | None = None,
+) -> None:
+    """Write padded columns (from `float32_columns` or alike) so that the first begins at a multiple of 64."""
+    fields = [
+        pa.field(name, column.type, nullable=False) for name, column in zip(names, columns, strict=True)
+    ]
+    body = sum(column.buffers()[1].size for column in columns)
+    schema = pa.schema(fields, metadata=dict(metadata or {}) | {_PADDING_KEY: b""})
+    batch = pa.RecordBatch.from_arrays(list(columns), schema=schema)
+    header = pa.ipc.get_record_batch_size(batch) - body
+    for missing in range(0, 2 * _ALIGNMENT, 8):
+        # The schema is the only part whose length is ours to choose.
+        schema = pa.schema(fields, metadata=schema.metadata | {_PADDING_KEY: b" " * missing})
+        if (_MAGIC_BYTES + schema.serialize().size + header) % _ALIGNMENT == 0:
+            break
+    batch = pa.RecordBatch.from_arrays(list(columns), schema=schema)
+    with _writer(path, schema, body) as writer:
+        writer.write_batch(batch)
+
+
+@contextlib.contextmanager
+def _writer(path: str | os.PathLike[str], schema: pa.Schema, size: int) -> Iterator[pa.RecordBatchWriter]:
+    require_space(os.path.dirname(os.path.abspath(path)), size)
+    with (
+        atomic_path(path) as temporary,
+        pa.OSFile(temporary, "wb") as file,
+        pa.ipc.new_file(file, schema, options=_OPTIONS) as writer,
+    ):
+        yield writer
+
+
+def require_space(folder: str | os.PathLike[str], needed: int) -> None:
+    """Stop before writing what cannot fit.
+
+    Parameters
+    ----------
+    needed : bytes about to be written into `folder`.
+
+    Raises
+    ------
+    ResourceError
+        If the file system has fewer bytes free; names the folder and both numbers.
+    """
+    if not os.path.isdir(folder):
+        return  # the writer says so, with a remedy
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ResourceError(
+            f"{os.fspath(folder)}: the disk is too full, {needed:,} bytes are needed and {free:,} are free. "
+            "Free some space or write elsewhere; nothing half-written was kept."
+        )
+
+
+def open_batch(path: str | os.PathLike[str]) -> pa.RecordBatch:
+    """Memory-map the one record batch of a file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged.
+    """
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(os.fspath(path)))
+        if reader.num_record_batches != 1:
+            raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches instead of one")
+        return reader.get_batch(0)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def open_table(path: str | os.PathLike[str]) -> pa.Table:
+    """Memory-map a table written by `write_table`; errors as for `open_batch`."""
+    try:
+        return pa.ipc.open_file(pa.memory_map(os.fspath(path))).read_all()
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def read_schema(path: str | os.PathLike[str]) -> pa.Schema:
+    """Schema with metadata, without touching the data; errors as for `open_batch`."""
+    try:
+        with pa.memory_map(os.fspath(path)) as file:
+            return pa.ipc.open_file(file).schema
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def array_view(column: pa.Array) -> np.ndarray:
+    """Read-only view of a numeric column without nulls; it keeps the map open."""
+    return column.to_numpy(zero_copy_only=True)
+
+
+def matrix_view(batch: pa.RecordBatch) -> np.ndarray:
+    """Columns of a float32 batch side by side.
+
+    Returns
+    -------
+    float32 (rows, columns), read-only: a view if the columns lie at a constant distance (as
+    `write_batch` leaves them), else a copy. Each column is contiguous; between columns there may be padding.
+    """
+    rows, count = batch.num_rows, batch.num_columns
+    starts = np.array([c.buffers()[1].address + 4 * c.offset for c in batch.columns], dtype=np.int64)
+    steps = np.unique(np.diff(starts))
+    if rows == 0 or count == 0:
+        return np.empty((rows, count), dtype=np.float32, order="F")
+    if len(steps) > 1 or np.any(steps < 4 * rows):
+        stacked = np.stack([array_view(column) for column in batch.columns]).T
+        stacked.flags.writeable = False
+        return stacked
+    step = int(steps[0]) if len(steps) else 4 * rows
+    buffer = pa.foreign_buffer(int(starts[0]), step * (count - 1) + 4 * rows, base=batch)
+    return np.ndarray((rows, count), dtype=np.float32, buffer=buffer, strides=(4, step))
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError("a file of the store is missing", path=path, remedy="Write the store again.")
+    return InputError(
+        f"a file of the store is damaged or no Arrow file: {error}",
+        path=path,
+        remedy="Delete it and run the command that wrote it again.",
+    )
