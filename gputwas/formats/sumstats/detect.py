@@ -1,0 +1,324 @@
+"""Header -> Layout: by dialect, by common synonyms, or by what the caller says.
+
+In: a header (and a few rows, to tell an unused column from a used one). Out: a `Layout`, or an InputError
+that names the header found and what to add to the command.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ...errors import InputError, UsageError
+from .dialects import DIALECTS, SYNONYMS, Dialect
+from .layout import ROLES, STATISTIC_ROLES, Layout, normal_name
+
+__all__ = ["MISSING", "choose_layout", "dialect_named"]
+
+MISSING = frozenset(
+    ["", "na", "n/a", ".", "\\n", "nan", "-nan", "null", "none", "#na", "#n/a", "<na>", "-", "--", "?"]
+)
+"""Texts (lower case) that stand for a missing value."""
+
+_COLUMN_HINT = (
+    "Name the columns, e.g. --column variant_id=NAME --column effect_allele=NAME --column other_allele=NAME "
+    "--column beta=NAME --column se=NAME (or z=, p=, nlog10_p=, odds_ratio=, sign=)."
+)
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return the dialect of that name; UsageError (with what is near) if there is none."""
+    wanted = name.lower().replace("-", "_")
+    for dialect in DIALECTS:
+        if dialect.name == wanted:
+            return dialect
+    names = [d.name for d in DIALECTS] + ["gwas_vcf", "generic"]
+    near = difflib.get_close_matches(wanted, names, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"there is no dialect {name!r}{hint} (known: {', '.join(sorted(names))})")
+
+
+def choose_layout(
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    path: str,
+    delimiter: str,
+    *,
+    dialect: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    parity: bool = False,
+    line: int = 1,
+) -> Layout:
+    """Decide which column plays which role.
+
+    Parameters
+    ----------
+    header : names as written. sample : cells of some first rows.
+    dialect : force this one. columns : role -> header name given by the caller. If they are enough to score a
+        row (id, alleles and a statistic), or in parity mode, exactly these are read; otherwise they amend the
+        dialect.
+    line : where the header stands, for messages.
+    """
+    columns = dict(columns or {})
+    _check_roles(columns)
+    if not parity:
+        _refuse_duplicates(header, path, line)
+    explicit = {role: _find_explicit(name, header, path, line, parity) for role, name in columns.items()}
+    if parity and explicit:
+        return Layout("custom", explicit, delimiter, (), None, tuple(header))
+    if explicit and dialect is None and _sufficient(explicit):
+        layout = Layout("custom", explicit, delimiter, (), None, tuple(header))
+        return _with_test_column(layout, header)
+    if explicit:
+        return _amended(explicit, header, sample, path, delimiter, dialect, line)
+    layout = _detected(header, sample, path, delimiter, dialect, line)
+    _require(layout, path, line)
+    return layout
+
+
+def _check_roles(columns: Mapping[str, str]) -> None:
+    for role in columns:
+        if role not in ROLES:
+            near = difflib.get_close_matches(role, ROLES, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"there is no role {role!r} for a column{hint} (known: {', '.join(ROLES)})")
+
+
+def _refuse_duplicates(header: Sequence[str], path: str, line: int) -> None:
+    seen: dict[str, int] = {}
+    for i, name in enumerate(header):
+        if name in seen and name:
+            raise InputError(
+                "two columns have one name",
+                path=path,
+                line=line,
+                column=name,
+                found=f"it as column {seen[name] + 1} and as column {i + 1}",
+                remedy="Rename one of them, or cut it out of the file.",
+            )
+        seen.setdefault(name, i)
+
+
+def _find_explicit(name: str, header: Sequence[str], path: str, line: int, parity: bool) -> str:
+    if name in header:
+        return name
+    if not parity:
+        alike = [h for h in header if normal_name(h) == normal_name(name)]
+        if len(alike) == 1:
+            return alike[0]
+    near = difflib.get_close_matches(name, list(header), 1, cutoff=0.5)
+    raise InputError(
+        "there is no such column",
+        path=path,
+        line=line,
+        column=name,
+        found=f"the header {' '.join(header)!r}",
+        remedy=f"Did you mean {near[0]!r}?" if near else "Check the name, and that the separator is right.",
+    )
+
+
+def _sufficient(roles: Mapping[str, str]) -> bool:
+    alleles = "effect_allele" in roles and (
+        "other_allele" in roles or {"ref_allele", "alt_allele"} <= set(roles)
+    )
+    named = ("variant_id" in roles and alleles) or "variant_key" in roles
+    return named and _has_statistic(roles)
+
+
+def _has_statistic(roles: Mapping[str, str]) -> bool:
+    effect = "beta" in roles or "odds_ratio" in roles
+    p = "p" in roles or "nlog10_p" in roles
+    return "z" in roles or (effect and ("se" in roles or p)) or ("sign" in roles and p)
+
+
+def _with_test_column(layout: Layout, header: Sequence[str]) -> Layout:
+    """Covariate rows of PLINK and REGENIE are left out also where the caller names the columns."""
+    found = _fitting(header)
+    if found is None or "test" not in found.columns or "test" in layout.columns:
+        return layout
+    name = _first(found.columns["test"], header)
+    if name is None:
+        return layout
+    note = f"rows with {name} other than {' or '.join(found.tests)} are left out"
+    return replace(layout, columns={**layout.columns, "test": name}, notes=(note,))
+
+
+def _amended(
+    explicit: dict[str, str],
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    path: str,
+    delimiter: str,
+    dialect: str | None,
+    line: int,
+) -> Layout:
+    """Lay the caller's columns over the dialect's; a statistic he names switches the dialect's others off."""
+    base = _detected(header, sample, path, delimiter, dialect, line, tolerant=True)
+    dropped: set[str] = set()
+    named = set(explicit)
+    if named & {"p", "nlog10_p"}:
+        dropped |= {"p", "nlog10_p"}
+    if named & {"beta", "odds_ratio", "se", "z", "sign"}:
+        dropped |= set(STATISTIC_ROLES)
+    if "variant_id" in named or "effect_allele" in named:
+        dropped |= {"variant_key"}
+    if named & {"other_allele", "variant_key"}:
+        dropped |= {"ref_allele", "alt_allele"}
+    taken = set(explicit.values())
+    kept = {r: h for r, h in base.columns.items() if r not in dropped and r not in named and h not in taken}
+    origin = base.dialect if base.columns else "custom"
+    notes = (*base.notes, "given by the caller: " + ", ".join(explicit))
+    layout = replace(base, dialect=origin, columns=_ordered({**kept, **explicit}), notes=notes)
+    _require(layout, path, line)
+    return layout
+
+
+def _ordered(columns: Mapping[str, str]) -> dict[str, str]:
+    return {role: columns[role] for role in ROLES if role in columns}
+
+
+def _detected(
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    path: str,
+    delimiter: str,
+    dialect: str | None,
+    line: int,
+    tolerant: bool = False,
+) -> Layout:
+    if dialect in ("generic", "custom"):
+        found = None
+    elif dialect is not None:
+        found = dialect_named(dialect)
+        lacking = [_shown(entry) for entry in found.signature if _first(entry, header) is None]
+        if lacking and not tolerant:
+            raise InputError(
+                f"is not of the dialect {found.name}",
+                path=path,
+                line=line,
+                found=f"the header {' '.join(header)!r}",
+                expected=f"also {', '.join(lacking)}",
+                remedy="Leave --dialect out to have it detected.",
+            )
+    else:
+        found = _fitting(header)
+    if found is None:
+        return _generic(header, path, delimiter, line, tolerant)
+    columns = {
+        role: name for role, spec in found.columns.items() if (name := _first(spec, header)) is not None
+    }
+    notes = list(found.notes)
+    _settle(columns, header, sample, notes)
+    n = _cases_and_controls(header) if found.name == "daner" else None
+    if n is not None:
+        notes.append(f"N = {n:,.0f} from the header")
+    return Layout(found.name, _ordered(columns), delimiter, tuple(notes), n, tuple(header))
+
+
+def _fitting(header: Sequence[str]) -> Dialect | None:
+    fitting = [d for d in DIALECTS if all(_first(entry, header) is not None for entry in d.signature)]
+    return max(fitting, key=lambda d: len(d.signature)) if fitting else None
+
+
+def _first(entry: str | tuple[str, ...], header: Sequence[str]) -> str | None:
+    """Return the first header name (as written) that an entry of the table stands for."""
+    for wanted in (entry,) if isinstance(entry, str) else entry:
+        for name in header:
+            normal = normal_name(name)
+            if normal == wanted or (wanted.startswith("^") and re.match(wanted, normal)):
+                return name
+    return None
+
+
+def _shown(entry: str | tuple[str, ...]) -> str:
+    return entry if isinstance(entry, str) else " or ".join(entry)
+
+
+def _settle(
+    columns: dict[str, str], header: Sequence[str], sample: Sequence[Sequence[str]], notes: list[str]
+) -> None:
+    """Of columns that say the same, keep one: beta or odds ratio, p or -log10 p, other allele or REF/ALT."""
+    used = {role for role, name in columns.items() if _used(name, header, sample)}
+    for role in STATISTIC_ROLES:
+        if role in columns and role not in used and role != "sign":
+            notes.append(f"{columns.pop(role)} is empty and not used")
+    if "beta" in columns:
+        columns.pop("odds_ratio", None)
+    if "nlog10_p" in columns:
+        columns.pop("p", None)
+    if "other_allele" in columns:
+        columns.pop("ref_allele", None)
+        columns.pop("alt_allele", None)
+    elif "ref_allele" in columns:
+        notes.append("the other allele is whichever of REF and ALT is not A1")
+
+
+def _used(name: str, header: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
+    at = list(header).index(name)
+    return not sample or any(row[at].strip().lower() not in MISSING for row in sample)
+
+
+def _cases_and_controls(header: Sequence[str]) -> float | None:
+    counts = [int(m.group(1)) for name in header if (m := re.fullmatch(r"frq_[au]_(\d+)", normal_name(name)))]
+    return float(sum(counts)) if len(counts) == 2 else None
+
+
+def _generic(header: Sequence[str], path: str, delimiter: str, line: int, tolerant: bool) -> Layout:
+    """Match common synonyms; two columns that could play one role are an error, not a guess."""
+    columns: dict[str, str] = {}
+    notes: list[str] = []
+    for role, groups in SYNONYMS.items():
+        for group in groups:
+            hits = [
+                h
+                for h in header
+                if normal_name(h).replace(" ", "_").replace(".", "_") in group or normal_name(h) in group
+            ]
+            hits = [h for h in hits if h not in columns.values()]
+            if len(hits) > 1 and role != "variant_id" and not tolerant:
+                raise InputError(
+                    f"two columns could be the {role.replace('_', ' ')}",
+                    path=path,
+                    line=line,
+                    found=" and ".join(map(repr, hits)),
+                    remedy=f"Say which: --column {role}=NAME.",
+                )
+            if hits:
+                columns[role] = hits[0]
+                break
+    if "beta" in columns:
+        columns.pop("odds_ratio", None)
+    if "nlog10_p" in columns:
+        columns.pop("p", None)
+    plain = columns.get("effect_allele")
+    if plain is not None and normal_name(plain) not in SYNONYMS["effect_allele"][0]:
+        notes.append(f"{plain} is taken as the effect allele: check this")
+    return Layout("generic", _ordered(columns), delimiter, tuple(notes), None, tuple(header))
+
+
+def _require(layout: Layout, path: str, line: int) -> None:
+    """Raise InputError if the columns found do not suffice to make a z-score of a known variant."""
+    roles = layout.columns
+    header = " ".join(layout.header)
+    lacking = ""
+    if "variant_key" not in roles:
+        placed = {"chromosome", "position", "effect_allele", "other_allele"} <= set(roles)
+        if "variant_id" not in roles and not placed:
+            lacking = "variant id"
+        elif "effect_allele" not in roles:
+            lacking = "effect allele"
+        elif layout.dialect != "plink1" and not ({"other_allele", "alt_allele"} & set(roles)):
+            lacking = "other allele"
+    if not lacking and not _has_statistic(roles):
+        effect = {"beta", "odds_ratio", "sign", "z"} & set(roles)
+        lacking = "standard error or p" if effect else "effect (beta, odds ratio, z or sign)"
+    if lacking:
+        raise InputError(
+            f"no column found for the {lacking}",
+            path=path,
+            line=line,
+            found=f"the header {header!r}",
+            remedy=_COLUMN_HINT,
+        )
