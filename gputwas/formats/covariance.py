@@ -1,0 +1,293 @@
+"""SNP covariances of the genes of one tissue, as text: ``GENE RSID1 RSID2 VALUE``.
+
+In: a ``.txt`` or ``.txt.gz`` file of PredictDB, JTI or a MetaXcan script, one row per pair of SNPs of a gene.
+Out: the same rows as integer codes and float64 values, checked for what would make a matrix ambiguous. No
+matrix is built here. `write_covariances` makes such a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from gputwas.errors import InputError
+from gputwas.files import atomic_path
+from gputwas.formats.sumstats.inflate import blocks, compression_of
+
+__all__ = ["Covariances", "read_covariances", "write_covariances"]
+
+_COLUMNS = ("GENE", "RSID1", "RSID2", "VALUE")
+_EXPECTED = "columns GENE RSID1 RSID2 VALUE"
+_MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None"]
+_ROUNDING = 1e-9  # relative; the two halves of a symmetric matrix may be printed with different last digits
+
+
+@dataclass(frozen=True, eq=False)
+class Covariances:
+    """Rows of a covariance file.
+
+    Attributes
+    ----------
+    path : the file read.
+    genes : gene ids in file order; a gene's rows are contiguous.
+    offsets : int64 (genes + 1,): where each gene's rows begin.
+    snps : string (snps,): every SNP id of the file once.
+    id1, id2 : int32 (rows,): first and second SNP of the pair, as rows of `snps`.
+    values : float64 (rows,): the covariance of the two dosages; NaN where the file says NA.
+    """
+
+    path: str
+    genes: list[str]
+    offsets: np.ndarray
+    snps: pa.Array
+    id1: np.ndarray
+    id2: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Header:
+    names: list[str]
+    delimiter: str
+    used: list[int]  # where GENE, RSID1, RSID2, VALUE stand
+
+
+def read_covariances(path: str | os.PathLike[str]) -> Covariances:
+    """Read a covariance file, compressed or not (told by its content), whitespace- or tab-separated.
+
+    A pair may be listed in one order or, as in a full square matrix, in both with the same value.
+
+    Raises
+    ------
+    InputError
+        For a file that is damaged or no such table, a malformed row (with its line), a gene whose rows are
+        not contiguous, a pair listed twice with different values, or a row that is repeated (with the gene).
+    """
+    name = os.fspath(path)
+    header: _Header | None = None
+    parts: list[pa.Table] = []
+    for block in blocks(name, compression_of(name)):
+        data, line = block.data, block.first_line
+        if header is None:
+            end = int(np.argmax(data == ord("\n"))) + 1
+            header = _parse_header(data[:end].tobytes(), name)
+            data, line = data[end:], line + 1
+        if len(data):
+            parts.append(_parse(data, header, name, line))
+    return _checked(name, parts)
+
+
+def write_covariances(
+    path: str | os.PathLike[str],
+    genes: Iterable[str],
+    blocks: Iterable[tuple[Sequence[str], np.ndarray]],
+) -> None:
+    """Write the upper triangle, diagonal included, of each gene's covariance matrix.
+
+    Parameters
+    ----------
+    path : gzip-compressed when the name ends in ``.gz``. Atomic.
+    genes : gene ids.
+    blocks : for each gene its SNP ids and the symmetric matrix (snps, snps) in float64; NaN is written NA.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as raw:
+        if os.fspath(path).endswith(".gz"):
+            from isal import igzip
+
+            # no name and no time in the header: the same matrices give the same bytes
+            with igzip.IGzipFile(filename="", mode="wb", compresslevel=2, fileobj=raw, mtime=0) as stream:
+                stream.writelines(_lines(genes, blocks))
+        else:
+            raw.writelines(_lines(genes, blocks))
+
+
+def _lines(genes: Iterable[str], blocks: Iterable[tuple[Sequence[str], np.ndarray]]) -> Iterable[bytes]:
+    yield (" ".join(_COLUMNS) + "\n").encode()
+    for gene, (snps, matrix) in zip(genes, blocks, strict=True):
+        first, second = np.triu_indices(len(snps))
+        values = np.asarray(matrix, dtype=np.float64)[first, second].tolist()
+        yield "".join(
+            f"{gene} {snps[i]} {snps[j]} {'NA' if value != value else repr(value)}\n"
+            for i, j, value in zip(first.tolist(), second.tolist(), values, strict=True)
+        ).encode()
+
+
+def _parse_header(line: bytes, path: str) -> _Header:
+    if b"\x00" in line or line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(
+            "not a text table", path=path, line=1, found=f"bytes {line[:16]!r}", expected=_EXPECTED
+        )
+    text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
+    names = text.split("\t") if "\t" in text else text.split()
+    places = {name.strip().upper(): place for place, name in reversed(list(enumerate(names)))}
+    for wanted in _COLUMNS:
+        if wanted not in places:
+            raise InputError(
+                f"the covariance has no column {wanted}",
+                path=path,
+                line=1,
+                found="columns " + " ".join(names)[:200],
+                expected=_EXPECTED,
+            )
+    return _Header(names, "\t" if "\t" in text else " ", [places[wanted] for wanted in _COLUMNS])
+
+
+def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> pa.Table:
+    padded = header.delimiter == "\t" and bool((data == ord(" ")).any())
+    if not padded:
+        with contextlib.suppress(pa.ArrowInvalid):
+            return _parse_fast(pa.py_buffer(data), header.delimiter, header)
+    # runs of spaces, or spaces and tabs mixed: make them one space, as the split on whitespace would
+    text = re.sub(rb" ?\n ?", b"\n", re.sub(rb"[ \t\r\f\v]+", b" ", data.tobytes())).lstrip(b" ")
+    try:
+        return _parse_fast(pa.py_buffer(text), " ", header)
+    except pa.ArrowInvalid as error:
+        raise _malformed(text, header, path, line) or error from None
+
+
+def _parse_fast(data: pa.Buffer, delimiter: str, header: _Header) -> pa.Table:
+    names = [str(place) for place in range(len(header.names))]
+    used = [names[place] for place in header.used]
+    coded = pa.dictionary(pa.int32(), pa.string())
+    types = dict(zip(used, (coded, coded, coded, pa.float64()), strict=True))
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(data),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
+        read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=4 << 20),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, include_columns=used, null_values=_MISSING, strings_can_be_null=False
+        ),
+    )
+    return table.rename_columns(list(_COLUMNS))
+
+
+def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> InputError | None:
+    """Find the first row that is not a row of the table; only called when there is one."""
+    value_place = header.used[3]
+    for number, row in enumerate(text.split(b"\n"), first_line):
+        cells = row.decode("utf-8", "replace").split()
+        if not cells:
+            continue
+        if len(cells) != len(header.names):
+            return InputError(
+                "malformed row",
+                path=path,
+                line=number,
+                found=f"{len(cells)} cells",
+                expected=f"{len(header.names)} ({' '.join(header.names)})",
+            )
+        value = cells[value_place]
+        try:
+            float("nan" if value in _MISSING else value)
+        except ValueError:
+            return InputError(
+                f"the covariance of gene {cells[header.used[0]]} is not a number",
+                path=path,
+                line=number,
+                column="VALUE",
+                found=repr(value),
+                expected="a number or NA",
+            )
+    return None
+
+
+def _checked(path: str, parts: list[pa.Table]) -> Covariances:
+    gene_names, gene = _codes(parts, ["GENE"])
+    snps, pairs = _codes(parts, ["RSID1", "RSID2"])
+    id1, id2 = pairs[: len(gene)], pairs[len(gene) :]
+    values = np.concatenate([_floats(part["VALUE"]) for part in parts] or [np.empty(0)])
+    starts = np.flatnonzero(np.diff(gene, prepend=-1))
+    genes = gene_names.take(pa.array(gene[starts])).to_pylist()
+    if len(starts) > len(gene_names):
+        first = np.unique(gene[starts], return_index=True)[1]
+        repeated = genes[int(np.setdiff1d(np.arange(len(genes)), first)[0])]
+        raise InputError(
+            f"the rows of gene {repeated} are not contiguous",
+            path=path,
+            remedy="Sort the file by gene, and check that it was not put together from overlapping parts.",
+        )
+    offsets = np.append(starts, len(gene)).astype(np.int64)
+    result = Covariances(path, genes, offsets, snps, id1, id2, values)
+    _refuse_bad_cells(result)
+    _refuse_repeats(result)
+    return result
+
+
+def _codes(parts: list[pa.Table], columns: list[str]) -> tuple[pa.Array, np.ndarray]:
+    """One vocabulary for the named columns, and the columns one after the other as codes into it."""
+    chunks = [chunk for column in columns for part in parts for chunk in part[column].chunks]
+    if not chunks:
+        return pa.array([], pa.string()), np.empty(0, np.int32)
+    unified = pa.chunked_array(chunks).unify_dictionaries()
+    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in unified.chunks]
+    return unified.chunk(0).dictionary, np.concatenate(codes).astype(np.int32, copy=False)
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    return column.to_numpy()
+
+
+def _pair(table: Covariances, row: int) -> tuple[str, str]:
+    """Gene and SNP pair of a row, for messages."""
+    gene = table.genes[int(np.searchsorted(table.offsets, row, side="right")) - 1]
+    return gene, f"{table.snps[int(table.id1[row])]} and {table.snps[int(table.id2[row])]}"
+
+
+def _refuse_bad_cells(table: Covariances) -> None:
+    infinite = np.flatnonzero(np.isinf(table.values))
+    if len(infinite):
+        gene, snps = _pair(table, int(infinite[0]))
+        raise InputError(
+            f"the covariance of {snps} in gene {gene} is infinite", path=table.path, column="VALUE"
+        )
+    empty = table.snps.index("").as_py()
+    if empty >= 0:
+        row = int(np.argmax((table.id1 == empty) | (table.id2 == empty)))
+        raise InputError(f"a row of gene {_pair(table, row)[0]} has an empty SNP id", path=table.path)
+    if "" in table.genes:
+        raise InputError("a row has an empty gene id", path=table.path, column="GENE")
+
+
+def _refuse_repeats(table: Covariances) -> None:
+    low = np.minimum(table.id1, table.id2).astype(np.int64)
+    high = np.maximum(table.id1, table.id2).astype(np.int64)
+    gene = np.repeat(np.arange(len(table.genes)), np.diff(table.offsets))
+    size = max(len(table.snps), 1)
+    if len(table.genes) * size**2 < 2**63:
+        key = (gene * size + low) * size + high
+    else:  # so many ids that the triple does not fit: number the pairs first
+        key = gene * len(low) + np.unique(low * size + high, return_inverse=True)[1]
+    ordered = np.sort(key)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
+        return
+    rows = np.flatnonzero(np.isin(key, again))
+    key, first, values = key[rows], table.id1[rows], table.values[rows]
+
+    order = np.lexsort((values, first, key))  # NaN sorts last, so equal rows are neighbours
+    a, b = order[:-1], order[1:]
+    value_a, value_b = values[a], values[b]
+    same_value = (value_a == value_b) | (np.isnan(value_a) & np.isnan(value_b))
+    _refuse(table, rows[b[(key[a] == key[b]) & (first[a] == first[b]) & same_value]], "is repeated")
+
+    order = np.lexsort((values, key))
+    a, b = order[:-1], order[1:]
+    apart = np.abs(values[a] - values[b]) > _ROUNDING * np.maximum(np.abs(values[a]), np.abs(values[b]))
+    _refuse(table, rows[b[(key[a] == key[b]) & apart]], "is given twice with different values")
+
+
+def _refuse(table: Covariances, rows: np.ndarray, what: str) -> None:
+    if len(rows):
+        gene, snps = _pair(table, int(rows.min()))
+        raise InputError(
+            f"the covariance of {snps} in gene {gene} {what}",
+            path=table.path,
+            remedy="Remove the surplus rows; nothing says which is right.",
+        )
