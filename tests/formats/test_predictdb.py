@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gputwas.errors import InputError, ResourceError
 from gputwas.formats.predictdb import read_models, tissue_name, write_models
+from gputwas.formats.sqlite import MISSING_TEXT
 
 WEIGHTS = [("rs2", "g1", 0.25, "a", "G"), ("rs1", "g1", -1e-3, "C", "T"), ("rs9", "g0", 0.1, "AT", "A")]
 EXTRA = [("g1", "Alpha", 0.5, 2, 1e-300, 0.01), ("g0", "Beta", None, 1, None, None)]
@@ -268,7 +269,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 def test_written_models_are_read_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list, genes: list, phi: bool
 ) -> None:
-    rows = [row for row in rows if row[0] not in ("NA", ".")]
+    rows = [row for row in rows if row[0] not in MISSING_TEXT]
     genes = sorted(genes, key=lambda row: row[0].encode())
     performance = pa.array([row[1] for row in genes], pa.float64())
     extra = {
