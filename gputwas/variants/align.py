@@ -72,6 +72,8 @@ class Reason(IntEnum):
     """The identifier has no "rs" in it, and only such ids were wanted."""
     MISSING_ALLELE = 12
     """An allele is missing."""
+    OTHER_TEST = 13
+    """The row is about another term of the association model (a covariate, an interaction)."""
 
 
 KEPT = (Reason.MATCHED, Reason.SWAPPED, Reason.STRAND, Reason.STRAND_SWAPPED)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Kind", "Style", "common_spelling", "style_of"]
+__all__ = ["Kind", "Style", "build_name", "common_spelling", "style_of"]
 
 Kind = Literal["rsid", "rsid_with_more", "position", "position_alleles", "number", "allele", "other", "none"]
 
@@ -22,7 +22,10 @@ _POSITIONAL = (
     r"(?:[:_-](?P<first>[ACGTNacgtn*]+)[:_/-](?P<second>[ACGTNacgtn*]+))?"
     r"(?:[:_-](?P<build>[bB]37|[bB]38|hg19|hg38|GRCh37|GRCh38))?$"
 )
-_BUILDS = {"b37": "GRCh37", "hg19": "GRCh37", "grch37": "GRCh37"}
+_BUILDS = {
+    "b37": "GRCh37", "37": "GRCh37", "hg19": "GRCh37", "grch37": "GRCh37",
+    "b38": "GRCh38", "38": "GRCh38", "hg38": "GRCh38", "grch38": "GRCh38",
+}  # fmt: skip
 _WORDS: dict[str, str] = {
     "rsid": "rs numbers",
     "rsid_with_more": "rs numbers with something behind them",
@@ -89,15 +92,19 @@ def style_of(ids: pa.Array) -> Style:
     if kind not in ("position", "position_alleles"):
         return Style(kind, share, example)
     of_kind = parts.take(chosen)
-    build = _most_common(pc.struct_field(of_kind, "build")).lower()
     return Style(
         kind,
         share,
         example,
         prefix=bool(_most_common(pc.struct_field(of_kind, "prefix"))),
         separator=_most_common(pc.struct_field(of_kind, "separator")),
-        build=_BUILDS.get(build, "GRCh38") if build else None,
+        build=build_name(_most_common(pc.struct_field(of_kind, "build"))),
     )
+
+
+def build_name(text: str | None) -> str | None:
+    """GRCh37 or GRCh38 for any of their names (hg19, b37, 37 ...); None for an empty or unknown one."""
+    return _BUILDS.get((text or "").strip().lower())
 
 
 def common_spelling(ids: pa.Array, *, sort_alleles: bool = False, alleles: bool = True) -> pa.Array:

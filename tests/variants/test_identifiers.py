@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from gputwas.variants.identifiers import common_spelling, style_of
+from gputwas.variants.identifiers import build_name, common_spelling, style_of
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_common_spelling():
     assert common_spelling(ids).to_pylist() == ["1_13550_G_A", "1_13550_G_A", "X_5", None, None, "22_7_AT_A"]
     assert common_spelling(ids, sort_alleles=True).to_pylist()[0] == "1_13550_A_G"
     assert common_spelling(ids, alleles=False).to_pylist()[0] == "1_13550"
+
+
+def test_builds_have_many_names():
+    assert [build_name(t) for t in ("hg19", "GRCh37", "b37", "37")] == ["GRCh37"] * 4
+    assert [build_name(t) for t in (" HG38", "38", "b38")] == ["GRCh38"] * 3
+    assert [build_name(t) for t in ("hg18", "", None)] == [None] * 3

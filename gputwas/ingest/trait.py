@@ -1,0 +1,411 @@
+"""One trait's GWAS, aligned to a panel.
+
+In: a reader of summary statistics (record batches with canonical columns) and a panel of variants. Out: z,
+beta and standard error of every panel variant, NaN where the file has none, and an account of what became of
+every row.
+
+Each batch is cut to the panel's variants as soon as it is read, so memory grows with the panel and not with
+the file. Alleles, strand, duplicates and the p = 0 rule are settled at the end, when all rows are known.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gputwas.errors import InputError, UsageError
+from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
+from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
+from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, align, count_reasons
+from gputwas.variants.duplicates import resolve_duplicates
+from gputwas.variants.match import VariantIndex, best_candidates
+
+__all__ = ["MIN_FOUND", "ROLES_USED", "PanelFilter", "PanelIndex", "Reader", "TraitStatistics", "read_trait"]
+
+log = logging.getLogger(__name__)
+
+MIN_FOUND = 0.25
+"""Below this share of the panel's variants found, a warning says what is probably wrong."""
+
+_NUMBERS = ("z", "beta", "se", "p", "nlog10_p", "sign", "n")
+_TEXTS = ("variant_id", "effect_allele", "other_allele")
+ROLES_USED = (*_TEXTS, *_NUMBERS, "chromosome")
+"""Columns that `read_trait` looks at; a reader may leave out all others."""
+
+_SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
+_SAMPLED = 500_000
+
+Float = npt.NDArray[np.float64]
+
+
+class Reader(Protocol):
+    """What `read_trait` needs of a reader of summary statistics."""
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The files."""
+
+    @property
+    def layout(self) -> Any:
+        """What was taken for what."""
+
+    @property
+    def rows_read(self) -> int:
+        """Well-formed data rows, known after the iteration."""
+
+    @property
+    def rows_malformed(self) -> int:
+        """Rows that could not be split into the header's columns."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches of rows in file order."""
+
+
+class PanelIndex:
+    """A panel made ready for reading many traits against it.
+
+    Parameters
+    ----------
+    panel : table (variants,) with variant_id, effect_allele, other_allele, and chromosome if known.
+    """
+
+    def __init__(self, panel: pa.Table) -> None:
+        self.ids = _one_array(panel["variant_id"])
+        self.effect = _one_array(panel["effect_allele"])
+        self.other = _one_array(panel["other_allele"])
+        known = "chromosome" in panel.column_names and panel["chromosome"].null_count < len(panel)
+        self.chromosome = _one_array(panel["chromosome"]) if known else None
+        self.index = VariantIndex(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def on_chromosomes(self, present: set[str]) -> int:
+        """Count the variants on these chromosomes, or of unknown place; all if no chromosome is known."""
+        if self.chromosome is None or not present:
+            return len(self)
+        there = pc.is_in(self.chromosome, value_set=pa.array(sorted(present), self.chromosome.type))
+        return int(pc.sum(pc.or_(there, pc.is_null(self.chromosome))).as_py() or 0)
+
+
+class PanelFilter:
+    """Tells a reader which rows are wanted, and remembers some identifiers of those that are not.
+
+    Given as `keep` to a reader, so that it parses no number of a row that no model uses, and as `seen` to
+    `read_trait`, which needs the identifiers to say what is wrong if few are found.
+    """
+
+    def __init__(self, panel: PanelIndex) -> None:
+        self._panel = panel
+        self.sample: list[pa.Array] = []
+        self._sampled = 0
+
+    def __call__(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Mask of the wanted rows: bool (rows,)."""
+        if self._sampled < _SAMPLED:
+            self.sample.append(_thinned(ids, _SAMPLED_PER_BATCH))
+            self._sampled += len(self.sample[-1])
+        return self._panel.index.contains(ids)
+
+
+@dataclass(frozen=True, eq=False)
+class TraitStatistics:
+    """One trait over the panel, in the orientation of the panel's effect alleles.
+
+    Attributes
+    ----------
+    z : float32 (variants,), NaN = missing.
+    beta : float64 (variants,) or None if the file has no effect size; NaN = missing.
+    se : float64 (variants,) or None if the file has no standard error.
+    effect : "beta", "log_odds" (beta is the logarithm of an odds ratio) or "none".
+    counts : rows by reason (`Reason` names in lower case); they add up to `rows_read`.
+    rows_read, rows_malformed : data rows of the file that could be read, and that could not.
+    found_share : share, 0 to 1, of the panel's variants on the chromosomes of the file that have a z.
+    sources : source of z -> rows it served, see `gputwas.ingest.zscores`.
+    strand : strand of the file, strict mode.
+    n : median sample size of the rows used, or None if the file does not say.
+    layout : what was taken for what, in one line.
+    dialect : name of the file's dialect.
+    warnings : what a person must know.
+    """
+
+    z: npt.NDArray[np.float32]
+    beta: Float | None
+    se: Float | None
+    effect: str
+    counts: dict[str, int]
+    rows_read: int
+    rows_malformed: int
+    found_share: float
+    sources: dict[str, int]
+    strand: Strand
+    n: float | None
+    layout: str
+    dialect: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_trait(
+    reader: Reader,
+    panel: pa.Table | PanelIndex,
+    *,
+    mode: Mode = "strict",
+    keep_non_rsid: bool | None = None,
+    pvalue_fix: float = PVALUE_FIX,
+    palindromes: Palindromes = "infer",
+    min_found: float = MIN_FOUND,
+    build: str | None = None,
+    seen: PanelFilter | None = None,
+) -> TraitStatistics:
+    """Read one trait and align it to the panel.
+
+    Parameters
+    ----------
+    reader : the trait's file or files.
+    panel : the panel, or an index of it made once for many traits.
+    mode : "strict" or "parity" (what MetaXcan does).
+    keep_non_rsid : use rows whose identifier does not contain "rs"; None = no in parity, yes in strict mode.
+    pvalue_fix : parity mode: stand-in for p = 0, see `z_scores`.
+    palindromes : strict mode: what to do with A/T and C/G, see `align`.
+    min_found : share of the panel below which a warning is given, 0 to 1.
+    build : genome build of the file, if known; used in messages only.
+    seen : the filter that the reader was opened with, if it was.
+
+    Raises
+    ------
+    InputError
+        If no variant of the panel is found or none is usable, with the likely cause and the remedy; if both
+        alleles are the same in all rows; if there is no identifier, no allele or no statistic.
+    """
+    if not 0 <= min_found <= 1:
+        raise UsageError(f"the least share of variants found must be between 0 and 1, not {min_found}")
+    target = panel if isinstance(panel, PanelIndex) else PanelIndex(panel)
+    keep_all = mode == "strict" if keep_non_rsid is None else keep_non_rsid
+    rows = _collect(reader, target, keep_all, seen or PanelFilter(target), filtered=seen is not None)
+    if rows.table is None or rows.table.num_rows == 0:
+        raise _nothing_found(reader, target, rows, build)
+    alignment, panel_rows = _align(rows, target, mode, palindromes)
+    numbers = {name: _float(rows.table[name]) for name in _NUMBERS if name in rows.table.column_names}
+    scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
+    alignment = resolve_duplicates(panel_rows, scores.z, alignment, mode=mode, beta=numbers.get("beta"))
+    statistics = _scatter(reader, target, rows, alignment, panel_rows, scores, numbers)
+    _check_usable(reader, statistics, alignment)
+    return _with_warnings(reader, statistics, rows, target, min_found, build)
+
+
+@dataclass
+class _Rows:
+    """The file's rows for variants of the panel, and what is needed to say why there are so few."""
+
+    table: pa.Table | None = None
+    pair_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    pair_panel: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    not_rsid: int = 0
+    chromosomes: set[str] = field(default_factory=set)
+    sample: list[pa.Array] = field(default_factory=list)
+
+
+def _collect(
+    reader: Reader, panel: PanelIndex, keep_all: bool, seen: PanelFilter, *, filtered: bool
+) -> _Rows:
+    """Read all batches and keep the rows whose identifier is in the panel."""
+    found = _Rows(sample=seen.sample)
+    tables, pair_rows, pair_panel, kept = [], [], [], 0
+    for batch in reader:
+        names = batch.schema.names
+        _require_columns(reader, names)
+        ids = batch["variant_id"]
+        if not filtered:
+            seen(ids)
+        if "chromosome" in names:
+            found.chromosomes.update(pc.unique(pc.drop_null(batch["chromosome"])).to_pylist())
+        rows, panel_rows = panel.index.find(ids)
+        if not keep_all and len(rows):
+            has_rs = np.asarray(pc.match_substring(ids.take(pa.array(rows)), "rs"))
+            found.not_rsid += len(np.unique(rows[~has_rs]))
+            rows, panel_rows = rows[has_rs], panel_rows[has_rs]
+        different, position = np.unique(rows, return_inverse=True)
+        wanted = [name for name in (*_TEXTS, *_NUMBERS) if name in names]
+        tables.append(pa.table([batch[name].take(pa.array(different)) for name in wanted], names=wanted))
+        pair_rows.append(position + kept)
+        pair_panel.append(panel_rows)
+        kept += len(different)
+    if tables:
+        found.table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        found.pair_rows, found.pair_panel = np.concatenate(pair_rows), np.concatenate(pair_panel)
+    return found
+
+
+def _require_columns(reader: Reader, names: Iterable[str]) -> None:
+    words = {
+        "variant_id": "variant identifiers",
+        "effect_allele": "effect alleles",
+        "other_allele": "other alleles",
+    }
+    for role, word in words.items():
+        if role not in names:
+            raise InputError(
+                f"there is no column of {word}",
+                path=_where(reader),
+                found=reader.layout.describe(),
+                remedy=f"Name it: --column {role}=NAME.",
+            )
+
+
+def _align(
+    rows: _Rows, panel: PanelIndex, mode: Mode, palindromes: Palindromes
+) -> tuple[Alignment, npt.NDArray[np.int64]]:
+    """Verdict and panel variant of every row; at multi-allelic sites the variant whose alleles fit."""
+    assert rows.table is not None
+    gwas, ours = pa.array(rows.pair_rows), pa.array(rows.pair_panel)
+    pairs = align(
+        panel.effect.take(ours),
+        panel.other.take(ours),
+        _one_array(rows.table["effect_allele"]).take(gwas),
+        _one_array(rows.table["other_allele"]).take(gwas),
+        mode=mode,
+        palindromes=palindromes,
+    )
+    best = best_candidates(rows.pair_rows, pairs.reason)
+    return Alignment(pairs.sign[best], pairs.reason[best], pairs.strand), rows.pair_panel[best]
+
+
+def _scatter(
+    reader: Reader,
+    panel: PanelIndex,
+    rows: _Rows,
+    alignment: Alignment,
+    panel_rows: npt.NDArray[np.int64],
+    scores: ZScores,
+    numbers: dict[str, Float],
+) -> TraitStatistics:
+    kept = np.flatnonzero(alignment.sign)
+    to, sign = panel_rows[kept], alignment.sign[kept]
+    z = np.full(len(panel), np.nan, np.float32)
+    z[to] = scores.z[kept] * sign
+    beta = se = None
+    if "beta" in numbers:
+        beta = np.full(len(panel), np.nan)
+        beta[to] = numbers["beta"][kept] * sign
+    if "se" in numbers:
+        se = np.full(len(panel), np.nan)
+        se[to] = numbers["se"][kept]
+    sizes = numbers["n"][kept] if "n" in numbers else np.zeros(0)
+    sizes = sizes[np.isfinite(sizes)]
+    counts = count_reasons(alignment.reason)
+    counts |= _rows_left_out(reader, rows, len(alignment.reason))
+    return TraitStatistics(
+        z, beta, se,
+        effect="none" if beta is None else "log_odds" if reader.layout.effect_kind == "log_odds" else "beta",
+        counts=counts,
+        rows_read=int(reader.rows_read),
+        rows_malformed=int(reader.rows_malformed),
+        found_share=len(kept) / max(1, panel.on_chromosomes(rows.chromosomes)),
+        sources=scores.sources,
+        strand=alignment.strand,
+        n=float(np.median(sizes)) if sizes.size else getattr(reader.layout, "n", None),
+        layout=reader.layout.describe(),
+        dialect=reader.layout.dialect,
+        warnings=scores.warnings,
+    )  # fmt: skip
+
+
+def _rows_left_out(reader: Reader, rows: _Rows, aligned: int) -> dict[str, int]:
+    """Count the rows that never came to be aligned, by reason."""
+    other_test = int(getattr(getattr(reader, "counts", None), "other_test", 0))
+    elsewhere = int(reader.rows_read) - other_test - aligned - rows.not_rsid
+    counts = {"not_in_panel": elsewhere, "not_rsid": rows.not_rsid, "other_test": other_test}
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+def _check_usable(reader: Reader, statistics: TraitStatistics, alignment: Alignment) -> None:
+    """Refuse a file of which nothing can be used."""
+    if alignment.sign.any():
+        return
+    if (alignment.reason == Reason.SAME_ALLELES).all():
+        problem = "effect allele and other allele are the same in every row for the models' variants"
+    else:
+        problem = "no row can be used for the models' variants"
+    diagnosis = diagnose_rows(statistics.counts)
+    raise InputError(
+        problem, path=_where(reader), found=f"{diagnosis.cause}; {statistics.layout}", remedy=diagnosis.remedy
+    )
+
+
+def _nothing_found(reader: Reader, panel: PanelIndex, rows: _Rows, build: str | None) -> InputError:
+    if reader.rows_read == 0:
+        return InputError(
+            "there are no data rows", path=_where(reader), found=f"{reader.rows_malformed:,} malformed rows"
+        )
+    if rows.not_rsid:
+        diagnosis = diagnose_rows({"not_rsid": rows.not_rsid})
+    elif panel.on_chromosomes(rows.chromosomes) == 0:
+        there = ", ".join(sorted(rows.chromosomes)[:30])
+        diagnosis = Diagnosis(
+            f"the models have no variant on the file's chromosomes ({there})",
+            "Give the files of the other chromosomes as well, or other models.",
+        )
+    else:
+        diagnosis = _diagnosis(panel, rows, build)
+    return InputError(
+        f"none of the models' {len(panel):,} variants is in this file: {diagnosis.cause}",
+        path=_where(reader),
+        found=reader.layout.describe(),
+        remedy=diagnosis.remedy,
+    )
+
+
+def _diagnosis(panel: PanelIndex, rows: _Rows, build: str | None) -> Diagnosis:
+    return diagnose_identifiers(
+        pa.chunked_array(rows.sample, pa.string()).combine_chunks(), panel.ids, build=build
+    )
+
+
+def _with_warnings(
+    reader: Reader,
+    statistics: TraitStatistics,
+    rows: _Rows,
+    panel: PanelIndex,
+    min_found: float,
+    build: str | None,
+) -> TraitStatistics:
+    """Add what there is to warn about, and log it all."""
+    warnings = list(statistics.warnings)
+    if statistics.found_share < min_found:
+        kept = int(np.isfinite(statistics.z).sum())
+        in_file = sum(n for name, n in statistics.counts.items() if name != "not_in_panel")
+        diagnosis = diagnose_rows(statistics.counts) if kept < in_file / 2 else _diagnosis(panel, rows, build)
+        warnings.append(
+            f"only {kept:,} of the models' variants ({statistics.found_share:.1%}) are usable, less than "
+            f"{min_found:.0%}: {diagnosis}"
+        )
+    for warning in warnings:
+        log.warning("%s: %s", _where(reader), warning)
+    return replace(statistics, warnings=tuple(warnings))
+
+
+def _where(reader: Reader) -> str:
+    first = str(reader.paths[0]) if reader.paths else "(no file)"
+    return first if len(reader.paths) < 2 else f"{first} and {len(reader.paths) - 1:,} more"
+
+
+def _one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole if whole.type in (pa.string(), pa.large_string()) else whole.cast(pa.string())
+
+
+def _float(column: pa.ChunkedArray) -> Float:
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
+
+
+def _thinned(ids: pa.Array, most: int) -> pa.Array:
+    """Evenly spaced identifiers, copied so that the batch they come from can be freed."""
+    step = max(1, len(ids) // most)
+    return _one_array(ids).cast(pa.string()).take(pa.array(np.arange(0, len(ids), step)))

@@ -1,0 +1,230 @@
+"""Files of many traits into one store: resume, processes, errors."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gputwas.errors import InputError, ResourceError, UsageError
+from gputwas.ingest.gwas import TraitInput, import_gwas
+from gputwas.ingest.pool import run_jobs
+from gputwas.stores.gwas import GwasStore
+from tests.ingest.fakes import random_panel
+
+PANEL = random_panel(60)
+
+
+def write_trait(path, seed, rows=60, header="SNP A1 A2 BETA SE P"):
+    """A whitespace-separated file of the panel's first rows and as many strangers, in random order."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for i in range(rows):
+        row = PANEL.slice(i, 1).to_pylist()[0]
+        lines.append(
+            f"{row['variant_id']} {row['effect_allele']} {row['other_allele']} {rng.normal():.4f} 0.5 0.1"
+        )
+        lines.append(f"rs{10_000 + i} A G {rng.normal():.4f} 0.5 0.1")
+    rng.shuffle(lines)
+    text = "\n".join([header, *lines]) + "\n"
+    with gzip.open(path, "wt") if str(path).endswith(".gz") else open(path, "w") as file:
+        file.write(text)
+    return str(path)
+
+
+@pytest.fixture
+def traits(tmp_path):
+    return [TraitInput(f"t{i}", (write_trait(tmp_path / f"t{i}.txt.gz", i),), n=100.0 + i) for i in range(4)]
+
+
+def content(path):
+    """Everything that is stored of every trait, exactly."""
+    store = GwasStore.open(path)
+    return {
+        t: (tuple(None if a is None else a.tobytes() for a in store.read(t)), store.metadata(t))
+        for t in store.traits
+    }
+
+
+def test_traits_arrive_with_their_metadata(traits, tmp_path):
+    traits[0] = TraitInput(
+        "t0", traits[0].paths, n=5.0, h2=0.3, h2_se=0.1, build="hg19", annotation={"modality": "T1"}
+    )
+    report = import_gwas(traits, PANEL, tmp_path / "store")
+    store = GwasStore.open(tmp_path / "store")
+    assert store.traits == ["t0", "t1", "t2", "t3"]
+    metadata = store.metadata("t0")
+    expected = {
+        "n": 5.0, "h2": 0.3, "h2_se": 0.1, "build": "hg19", "annotation": {"modality": "T1"},
+        "effect": "beta", "rows_read": 120, "rows_malformed": 0, "found_share": 1.0,
+        "counts": {"matched": 60, "not_in_panel": 60},
+    }  # fmt: skip
+    assert {k: metadata[k] for k in expected} == expected
+    assert "BETA" in metadata["layout"] and metadata["z_from"] == {"beta/se": 60}
+    z, beta = store.read("t0")
+    np.testing.assert_array_equal(z, (beta.astype(float) / 0.5).astype(np.float32))
+    assert report["trait"].to_pylist() == ["t0", "t1", "t2", "t3"] and set(report["status"].to_pylist()) == {
+        "imported"
+    }
+    row = report.to_pylist()[1]
+    assert (row["matched"], row["swapped"], row["dropped_not_in_panel"], row["dropped_palindromic"]) == (
+        60,
+        0,
+        60,
+        0,
+    )
+    assert row["error"] is None and row["warnings"] == ""
+    assert store.traits_table()["n"].to_pylist() == [5.0, 101.0, 102.0, 103.0]
+
+
+def test_workers_and_order_change_nothing(traits, tmp_path):
+    import_gwas(traits, PANEL, tmp_path / "one")
+    import_gwas(traits[::-1], PANEL, tmp_path / "two", workers=2)
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_resume_reads_only_what_is_missing(traits, tmp_path, monkeypatch):
+    out = tmp_path / "store"
+    import_gwas(traits[:2], PANEL, out)
+    read = []
+    import gputwas.ingest.gwas as module
+
+    original = module.read_trait
+    monkeypatch.setattr(
+        module,
+        "read_trait",
+        lambda reader, *a, **k: read.append(reader.paths[0]) or original(reader, *a, **k),
+    )
+    report = import_gwas(traits, PANEL, out)
+    assert read == [traits[2].paths[0], traits[3].paths[0]]
+    assert report["status"].to_pylist() == ["present", "present", "imported", "imported"]
+    assert report["matched"].to_pylist() == [60] * 4
+    import_gwas(traits, PANEL, tmp_path / "other")
+    assert content(out) == content(tmp_path / "other")
+
+
+def test_touched_or_moved_files_are_the_same_input(traits, tmp_path):
+    import_gwas(traits[:1], PANEL, tmp_path / "store")
+    moved = tmp_path / "moved.txt.gz"
+    os.rename(traits[0].paths[0], moved)
+    os.utime(moved, (1, 1))
+    report = import_gwas([TraitInput("t0", (str(moved),))], PANEL, tmp_path / "store")
+    assert report["status"].to_pylist() == ["present"]
+
+
+def test_other_contents_or_columns_are_refused(traits, tmp_path):
+    out = tmp_path / "store"
+    import_gwas(traits[:1], PANEL, out)
+    before = content(out)
+    with pytest.raises(InputError, match="'t0' is in the store from other inputs"):
+        import_gwas([TraitInput("t0", traits[1].paths)], PANEL, out)
+    columns = {"variant_id": "SNP", "effect_allele": "A2", "other_allele": "A1", "beta": "BETA", "se": "SE"}
+    with pytest.raises(InputError, match="from other inputs"):
+        import_gwas([TraitInput("t0", traits[0].paths, columns=columns)], PANEL, out)
+    with pytest.raises(InputError, match="parameter mode"):
+        import_gwas(traits[:1], PANEL, out, mode="parity")
+    with pytest.raises(InputError, match="another panel"):
+        import_gwas(traits[:1], PANEL.slice(1), out)
+    assert content(out) == before
+    import_gwas([TraitInput("t0", traits[0].paths, columns=columns)], PANEL, out, overwrite=True)
+    np.testing.assert_array_equal(
+        GwasStore.open(out).read("t0")[0], -np.frombuffer(before["t0"][0][0], np.float32)
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_bad_file_stops_the_run_and_keeps_what_is_done(traits, tmp_path, workers):
+    (tmp_path / "bad.txt").write_text("SNP A1 A2 BETA SE\nrs1 A G x 1\n")
+    bad = TraitInput("bad", (str(tmp_path / "bad.txt"),))
+    out = tmp_path / "store"
+    with pytest.raises(InputError, match=r"bad\.txt") as caught:
+        import_gwas([*traits[:3], bad, traits[3]], PANEL, out, workers=workers)
+    assert caught.value.exit_code == 3
+    done = content(out)
+    assert set(done) <= {"t0", "t1", "t2", "t3"} and (workers > 1 or set(done) == {"t0", "t1", "t2"})
+    import_gwas(traits, PANEL, out)
+    import_gwas(traits, PANEL, tmp_path / "undisturbed")
+    assert content(out) == content(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_keep_going_reports_what_failed(traits, tmp_path, workers, caplog):
+    missing = TraitInput("gone", (str(tmp_path / "gone.txt"),))
+    report = import_gwas(
+        [missing, *traits], PANEL, tmp_path / "store", workers=workers, keep_going=True
+    ).to_pylist()
+    assert [row["status"] for row in report] == ["failed"] + ["imported"] * 4
+    assert "gone.txt" in report[0]["error"] and report[0]["matched"] is None
+    assert "gone" in caplog.text
+    assert GwasStore.open(tmp_path / "store").traits == ["t0", "t1", "t2", "t3"]
+
+
+def test_warnings_reach_report_and_log_from_workers(tmp_path, caplog):
+    traits = [TraitInput(f"t{i}", (write_trait(tmp_path / f"t{i}.txt", i, rows=6),)) for i in range(2)]
+    with caplog.at_level(logging.WARNING):
+        report = import_gwas(traits, PANEL, tmp_path / "store", workers=2)
+    assert all("only 6 of the models' variants (10.0%)" in text for text in report["warnings"].to_pylist())
+    assert caplog.text.count("only 6 of") == 2
+
+
+def test_two_traits_with_one_name(traits, tmp_path):
+    twice = TraitInput("t0", traits[1].paths)
+    with pytest.raises(InputError, match=r"2 traits have the name 't0' \(found .*t0.txt.gz, .*t1.txt.gz\)"):
+        import_gwas([traits[0], twice], PANEL, tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_trait_in_files_by_chromosome_and_entries_of_other_types(tmp_path):
+    whole = write_trait(tmp_path / "whole.txt", 3)
+    lines = (tmp_path / "whole.txt").read_text().splitlines()
+    for part, rows in (("p_chr2.txt", lines[1:50]), ("p_chr10.txt", lines[50:])):
+        (tmp_path / part).write_text("\n".join([lines[0], *rows]) + "\n")
+    entries = [
+        SimpleNamespace(trait="whole", paths=[whole]),
+        SimpleNamespace(trait="parts", paths=[tmp_path / "p_chr*.txt"]),
+    ]
+    import_gwas(entries, PANEL, tmp_path / "store")
+    store = GwasStore.open(tmp_path / "store")
+    np.testing.assert_array_equal(*(store.read(name)[0] for name in ("whole", "parts")))
+    assert store.metadata("parts")["source"] == [str(tmp_path / "p_chr2.txt"), str(tmp_path / "p_chr10.txt")]
+
+
+def test_nothing_found_leaves_no_trait(tmp_path):
+    path = tmp_path / "positions.txt"
+    path.write_text("SNP A1 A2 BETA SE\n" + "".join(f"1:{i} A G 0.1 0.1\n" for i in range(1000, 1050)))
+    with pytest.raises(InputError, match=r"positions\.txt.*by chromosome and position, such as '1:1000'"):
+        import_gwas([TraitInput("t", (str(path),))], PANEL, tmp_path / "store")
+    assert GwasStore.open(tmp_path / "store").traits == []
+
+
+def test_impossible_options(traits, tmp_path):
+    for options in (
+        {"mode": "loose"},
+        {"palindromes": "guess"},
+        {"pvalue_fix": -1},
+        {"workers": 0},
+        {"min_found": 30},
+    ):
+        with pytest.raises(UsageError):
+            import_gwas(traits, PANEL, tmp_path / "store", **options)
+    with pytest.raises(InputError, match="no traits"):
+        import_gwas([], PANEL, tmp_path / "store")
+
+
+def test_a_killed_worker_is_named_as_such():
+    with pytest.raises(ResourceError, match="fewer workers"):
+        list(run_jobs(os._exit, [9, 9], str, (), 2))
+
+
+def test_report_is_typed_even_if_everything_failed(tmp_path):
+    missing = TraitInput("gone", (str(tmp_path / "gone.txt"),))
+    report = import_gwas([missing], PANEL, tmp_path / "store", keep_going=True)
+    assert (
+        report.schema.field("matched").type == pa.int64()
+        and report.schema.field("found_share").type == pa.float64()
+    )
