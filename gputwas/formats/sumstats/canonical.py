@@ -20,6 +20,7 @@ from .values import Cells, check, chromosomes, nlog10_of, positions, signs, to_f
 
 __all__ = ["Canonical", "Counts", "Keep"]
 
+Columns = dict[str, pa.Array]
 Keep = Callable[[pa.Array], "pa.Array | np.ndarray"]
 
 _ORDER = (
@@ -94,7 +95,7 @@ class Canonical:
         names = [name for name in _ORDER if name in out and (self.roles is None or name in self.roles)]
         return pa.RecordBatch.from_arrays([out[name] for name in names], schema=_schema(names))
 
-    def _rows_that_stay(self, raw: RawBlock) -> tuple[dict[str, pa.Array], np.ndarray]:
+    def _rows_that_stay(self, raw: RawBlock) -> tuple[Columns, np.ndarray]:
         """Filter by test and by the caller's `keep`; returns columns and the row of each in the block."""
         columns = dict(raw.columns)
         total = len(next(iter(columns.values())))
@@ -109,12 +110,26 @@ class Canonical:
             columns.update(_split_key(columns.pop("variant_key")))
         if "variant_id" not in columns:
             columns["variant_id"] = _made_ids(columns)
+        columns["variant_id"] = _text(columns["variant_id"])
+        if self.keep is None and not self.parity:
+            columns, rows = self._without_headers(columns, rows)
         if self.id_list:
             columns, rows = _one_id_per_row(columns, rows)
         if self.keep is not None:
             mask = self.keep(columns["variant_id"])
             columns, rows = _filtered(columns, rows, mask if isinstance(mask, pa.Array) else pa.array(mask))
         return columns, rows
+
+    def _without_headers(self, columns: Columns, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
+        """Leave out headers in the middle of a file, as `cat chr*.txt` makes them; they are malformed rows."""
+        name = self.layout.columns.get("variant_id", self.layout.columns.get("variant_key"))
+        if name is None:
+            return columns, rows
+        other = pc.not_equal(pc.fill_null(columns["variant_id"], ""), name)
+        columns, kept = _filtered(columns, rows, other)
+        self.counts.malformed += len(rows) - len(kept)
+        self.counts.read -= len(rows) - len(kept)
+        return columns, kept
 
     def _names(self, columns: Mapping[str, pa.Array], cells: Mapping[str, Cells]) -> dict[str, pa.Array]:
         out = {"variant_id": without_missing(columns["variant_id"], self.parity)}
@@ -194,9 +209,7 @@ def _text(values: pa.Array) -> pa.Array:
     return values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
 
 
-def _filtered(
-    columns: dict[str, pa.Array], rows: np.ndarray, mask: pa.Array
-) -> tuple[dict[str, pa.Array], np.ndarray]:
+def _filtered(columns: Columns, rows: np.ndarray, mask: pa.Array) -> tuple[Columns, np.ndarray]:
     picked = np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
     if len(picked) == len(rows):
         return columns, rows
@@ -204,7 +217,7 @@ def _filtered(
     return {role: pc.take(values, index) for role, values in columns.items()}, rows[picked]
 
 
-def _one_id_per_row(columns: dict[str, pa.Array], rows: np.ndarray) -> tuple[dict[str, pa.Array], np.ndarray]:
+def _one_id_per_row(columns: Columns, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
     """Repeat a row for each id in a comma-separated list of ids."""
     ids = columns["variant_id"]
     if not pc.any(pc.match_substring(ids, ","), min_count=0).as_py():

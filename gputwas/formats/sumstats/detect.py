@@ -64,6 +64,7 @@ def choose_layout(
     columns = dict(columns or {})
     _check_roles(columns)
     if not parity:
+        _refuse_numbers(header, path, line)
         _refuse_duplicates(header, path, line)
     explicit = {role: _find_explicit(name, header, path, line, parity) for role, name in columns.items()}
     if parity and explicit:
@@ -84,6 +85,18 @@ def _check_roles(columns: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(role, ROLES, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UsageError(f"there is no role {role!r} for a column{hint} (known: {', '.join(ROLES)})")
+
+
+def _refuse_numbers(header: Sequence[str], path: str, line: int) -> None:
+    if sum(_is_number(name) for name in header) * 3 > len(header):
+        raise InputError(
+            "has no header line",
+            path=path,
+            line=line,
+            found=repr(" ".join(header)[:200]),
+            expected="names of columns",
+            remedy="Put a line of names on top of the file, separated as its rows are.",
+        )
 
 
 def _refuse_duplicates(header: Sequence[str], path: str, line: int) -> None:
@@ -298,10 +311,18 @@ def _generic(header: Sequence[str], path: str, delimiter: str, line: int, tolera
     return Layout("generic", _ordered(columns), delimiter, tuple(notes), None, tuple(header))
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _require(layout: Layout, path: str, line: int) -> None:
     """Raise InputError if the columns found do not suffice to make a z-score of a known variant."""
     roles = layout.columns
-    header = " ".join(layout.header)
+    header = " ".join(layout.header)[:500]
     lacking = ""
     if "variant_key" not in roles:
         placed = {"chromosome", "position", "effect_allele", "other_allele"} <= set(roles)

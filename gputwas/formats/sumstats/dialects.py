@@ -3,9 +3,9 @@
 In: nothing. Out: `DIALECTS` (most of what labs send) and `SYNONYMS` (for the rest). Adding a format is adding
 an entry here. Names are in normal form (lower case, no leading #); an entry that begins with ^ is a pattern.
 Sources: BIG40 (Smith et al. 2021, doi:10.1038/s41593-021-00826-4, and its page), METAL documentation,
-GWAS-SSF (Hayhurst et al. 2022, doi:10.1101/2022.07.15.500230), PLINK 1.9 and 2.0 file format pages, REGENIE, SAIGE,
-BOLT-LMM and GCTA manuals, PGC daner description, LDSC wiki, Neale lab UKB round 2, FinnGen release notes,
-GWAS-VCF (Lyon et al. 2021, doi:10.1186/s13059-020-02248-0).
+GWAS-SSF (Hayhurst et al. 2022, doi:10.1101/2022.07.15.500230), PLINK 1.9 and 2.0 format pages, REGENIE,
+SAIGE, BOLT-LMM and GCTA manuals, PGC daner description, LDSC wiki, Neale lab UKB round 2, FinnGen release
+notes, GWAS-VCF (Lyon et al. 2021, doi:10.1186/s13059-020-02248-0).
 """
 
 from __future__ import annotations

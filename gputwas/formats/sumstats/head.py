@@ -113,8 +113,7 @@ def read_head(
     """
     if skip_until_header is None:
         refuse_non_text(start, path)
-    if separator == "ANY_WHITESPACE":
-        separator = None
+    separator = _WORDS.get(separator, separator) if separator is not None else None
     begin = 3 if start.startswith(b"\xef\xbb\xbf") else 0
     if skip_until_header is not None:
         begin = start.find(skip_until_header.encode())
@@ -128,13 +127,15 @@ def read_head(
     ends = [end for end in line_ends(start) if end > begin][: _SAMPLE_ROWS + 200_000]
     lines = _lines(start, begin, ends)
     at = 0 if parity or skip_until_header is not None else _header_line(lines, path)
-    header = lines[at].strip()
+    header = lines[at].strip() if parity else lines[at].strip(" ")
     rows = [line for line in lines[at + 1 : at + 1 + _SAMPLE_ROWS] if line.strip()]
     delimiter = (
         ("whitespace" if separator is None else separator) if parity else _delimiter(header, rows, separator)
     )
-    quoted = not parity and ('"' in header or any('"' in row for row in rows[:5]))
+    quoted = not parity and any(_is_quoted(line, delimiter) for line in [header, *rows[:5]])
     names = cells_of(header, delimiter, quoted)
+    if not parity:
+        names = _completed(names, [cells_of(row, delimiter, quoted) for row in rows[:20]])
     sample = [cells for row in rows if len(cells := cells_of(row, delimiter, quoted)) == len(names)]
     return Head(
         names=tuple(name.strip() for name in names),
@@ -145,6 +146,33 @@ def read_head(
         sample=sample,
         comments=tuple(lines[:at]),
     )
+
+
+_WORDS = {
+    "ANY_WHITESPACE": None,
+    "whitespace": None,
+    "tab": "\t",
+    "\\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "space": " ",
+}
+
+
+def _is_quoted(line: str, delimiter: str) -> bool:
+    cells = [cell.strip() for cell in cells_of(line, delimiter)]
+    return any(len(cell) >= 2 and cell[0] == cell[-1] == '"' for cell in cells)
+
+
+def _completed(names: list[str], rows: list[list[str]]) -> list[str]:
+    """Name what some programs leave without a name: R's row names, and the cell after a last separator."""
+    if not rows or any(len(row) != len(names) + 1 for row in rows):
+        return names
+    if all(not row[-1] for row in rows):
+        return [*names, ""]
+    if all(row[0] == str(i) for i, row in enumerate(rows, start=1)):
+        return ["", *names]
+    return names
 
 
 def _lines(start: bytes, begin: int, ends: list[int]) -> list[str]:

@@ -1,0 +1,224 @@
+"""Before a row is read: which files a trait has, what each of them is, and whether they agree.
+
+In: paths and globs, and what the caller knows of the format. Out: one `Source` per file (compression, head,
+layout), or the InputError that says why a file cannot be used.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...errors import InputError
+from .detect import choose_layout, dialect_named
+from .head import Head, read_head
+from .inflate import compression_of, read_start
+from .layout import Layout, normal_name
+from .parquet import parquet_head
+from .vcf import is_vcf, vcf_layout
+
+__all__ = ["Paths", "Source", "agree", "examine", "natural_key", "resolve_paths"]
+
+log = logging.getLogger(__name__)
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+_HEAD_BYTES = 1 << 20
+_LONG_HEAD_BYTES = 64 << 20
+_MARKS = (
+    ("\t", "tabs"),
+    (",", "commas"),
+    (";", "semicolons"),
+    ("|", "bars"),
+    (" ", "blanks"),
+    (":", "colons"),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: how it is compressed, its head (None for Parquet) and its own layout."""
+
+    path: str
+    compression: str
+    head: Head | None
+    layout: Layout
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Return a key that sorts chr2 before chr10."""
+    return tuple((0, int(t)) if t.isdigit() else (1, t) for t in re.split(r"(\d+)", text) if t)
+
+
+def resolve_paths(paths: Paths, *, parity: bool = False) -> list[str]:
+    """Expand globs and sort; InputError for a glob without a match or a file named twice."""
+    given = [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    found: list[str] = []
+    for item in given:
+        if glob.has_magic(item) and not os.path.exists(item):
+            matches = glob.glob(item)
+            if not matches:
+                raise InputError(
+                    "no file matches this pattern", path=item, remedy="Check folder and pattern."
+                )
+            found += matches
+        else:
+            found.append(item)
+    if not found:
+        raise InputError("no file given", expected="at least one")
+    twice = {p for p in found if found.count(p) > 1}
+    if twice:
+        raise InputError("is given twice", path=min(twice), remedy="Name each file of a trait once.")
+    return sorted(found) if parity else sorted(found, key=natural_key)
+
+
+def examine(
+    path: str,
+    dialect: str | None,
+    columns: Mapping[str, str] | None,
+    separator: str | None,
+    skip_until_header: str | None,
+    parity: bool,
+) -> Source:
+    if dialect not in (None, "gwas_vcf", "generic", "custom"):
+        dialect_named(str(dialect))  # a misspelt name is told before any file is opened
+    compression = compression_of(path)
+    if compression == "parquet":
+        names, sample = parquet_head(path)
+        layout = choose_layout(names, sample, path, "", dialect=dialect, columns=columns, parity=parity)
+        return Source(path, compression, None, layout)
+    try:
+        return _examine_text(path, compression, dialect, columns, separator, skip_until_header, parity)
+    except InputError as error:
+        if not _misnamed(path, compression):
+            raise
+        raise InputError(
+            f"is not a gzip file in spite of its name, and as plain text it {error.problem}",
+            path=path,
+            line=error.line,
+            column=error.column,
+            found=error.found,
+            expected=error.expected,
+            remedy="Download or copy it again." if error.remedy is None else error.remedy,
+        ) from error
+
+
+def _misnamed(path: str, compression: str) -> bool:
+    return compression == "plain" and path.lower().endswith((".gz", ".bgz"))
+
+
+def _examine_text(
+    path: str,
+    compression: str,
+    dialect: str | None,
+    columns: Mapping[str, str] | None,
+    separator: str | None,
+    skip_until_header: str | None,
+    parity: bool,
+) -> Source:
+    if _misnamed(path, compression):
+        log.warning("%s: is not compressed in spite of its name; it is read as plain text", path)
+    head = _head(path, compression, separator, skip_until_header, parity)
+    if is_vcf(head) and not parity:
+        return Source(path, compression, head, vcf_layout(head, path, columns))
+    if len(head.names) == 1:
+        raise _one_cell(head, path)
+    layout = choose_layout(
+        head.names,
+        head.sample,
+        path,
+        head.delimiter,
+        dialect=dialect,
+        columns=columns,
+        parity=parity,
+        line=head.body_line - 1,
+    )
+    if not head.sample:
+        raise _no_rows(head, path, compression)
+    return Source(path, compression, head, layout)
+
+
+def _head(
+    path: str, compression: str, separator: str | None, skip_until_header: str | None, parity: bool
+) -> Head:
+    start = read_start(path, compression, _HEAD_BYTES)
+    try:
+        return read_head(start, path, separator=separator, skip_until_header=skip_until_header, parity=parity)
+    except InputError:
+        longer = read_start(path, compression, _LONG_HEAD_BYTES) if len(start) >= _HEAD_BYTES else start
+        if len(longer) == len(start):
+            raise
+        return read_head(
+            longer, path, separator=separator, skip_until_header=skip_until_header, parity=parity
+        )
+
+
+def _one_cell(head: Head, path: str) -> InputError:
+    """The header is one cell when split: say what else could separate its names."""
+    text = head.names[0]
+    seen = [shown for mark, shown in _MARKS if mark in text]
+    return InputError(
+        "the header is a single cell, so the separator is not the file's",
+        path=path,
+        line=head.body_line - 1,
+        found=repr(text[:200]),
+        expected="several columns" if head.delimiter == "whitespace" else f"{head.delimiter!r} between names",
+        remedy=f"It holds {', '.join(seen)}: leave --separator out or give that." if seen else None,
+    )
+
+
+_MARKS = (
+    ("\t", "tabs"),
+    (",", "commas"),
+    (";", "semicolons"),
+    ("|", "bars"),
+    (" ", "blanks"),
+    (":", "colons"),
+)
+
+
+def _no_rows(head: Head, path: str, compression: str) -> InputError:
+    """No row has as many cells as the header: there is none, or the separator is not the file's."""
+    below = read_start(path, compression, head.body + 65536)[head.body :].decode("utf-8", "replace")
+    first = next((line for line in below.splitlines() if line.strip()), None)
+    if first is None:
+        return InputError(
+            "has a header only, no data rows",
+            path=path,
+            line=head.body_line - 1,
+            found=" ".join(head.names)[:200],
+            expected="one row per variant",
+        )
+    cells = first.split(None if head.delimiter == "whitespace" else head.delimiter)
+    named = "white space" if head.delimiter == "whitespace" else repr(head.delimiter)
+    return InputError(
+        "no row has as many cells as the header",
+        path=path,
+        line=head.body_line,
+        found=f"{len(head.names)} names and {len(cells)} cells when split at {named}",
+        remedy="Give the separator, e.g. --separator $'\\t' or --separator ,.",
+    )
+
+
+def agree(first: Source, other: Source, parity: bool) -> None:
+    """Files of one trait have one header; in parity mode the columns that are used suffice."""
+    if parity:
+        return
+    one, two = first.layout.header, other.layout.header
+    if [_without_counts(n) for n in one] != [_without_counts(n) for n in two]:
+        raise InputError(
+            "its header differs from that of the trait's first file",
+            path=other.path,
+            found=" ".join(two)[:300],
+            expected=f"{' '.join(one)[:300]} (as in {first.path})",
+            remedy="Files of one trait must have the same columns; is one of another trait?",
+        )
+
+
+def _without_counts(name: str) -> str:
+    """PGC daner headers hold sample sizes, which differ between chromosomes."""
+    return re.sub(r"^(frq_[au]_)\d+$", r"\1n", normal_name(name))
