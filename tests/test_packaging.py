@@ -59,12 +59,9 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function without its docstring."""
-    total = (function.end_lineno or 0) - function.lineno + 1
-    if ast.get_docstring(function) is None:
-        return total
-    text = function.body[0]
-    return total - ((text.end_lineno or 0) - text.lineno + 1)
+    """Lines of a function below its signature and docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def output_of(command: list[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
