@@ -229,8 +229,9 @@ class SurvivorBound:
         """Lowest -log10 p a significant test can have, float64 (families,); infinite where none can be."""
         at_least = self._counts[:, ::-1].cumsum(axis=1)[:, ::-1]  # tests at or above a bin's lower edge
         upper = np.append(self._edges[1:], np.inf)
-        with np.errstate(divide="ignore"):
-            needed = -np.log10(self.alpha) - np.log10(at_least) + np.log10(self._n_tests)[:, None]
+        # An empty family or bin has no candidate; the 1 only keeps its logarithm finite.
+        per_rank = np.log10(np.maximum(self._n_tests, 1))[:, None] - np.log10(np.maximum(at_least, 1))
+        needed = -np.log10(self.alpha) + per_rank
         possible = (self._counts > 0) & (upper >= needed - TIE)
         lowest = possible.argmax(axis=1)
         return np.where(possible.any(axis=1), self._edges[lowest], np.inf)
