@@ -15,12 +15,13 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from gputwas.errors import GputwasError, InputError, UsageError
+from gputwas.errors import GputwasError, InputError, ResourceError, UsageError
 from gputwas.formats.sumstats.reader import open_sumstats, resolve_paths
 from gputwas.ingest.pool import run_jobs
 from gputwas.ingest.report import import_report
@@ -252,14 +253,15 @@ def _import_missing(
         return failures
     jobs = [(trait, options, min_found) for trait in todo]
     workers = min(workers, len(todo))
+    stop = Event()
     with progress("reading GWAS", len(todo), "traits") as shown:
-        for position, result in run_jobs(_read_one, jobs, _prepare, (panel,), workers):
+        for position, result in run_jobs(_read_one, jobs, _prepare, (panel,), workers, stop):
             name = todo[position].trait
             if isinstance(result, GputwasError):
                 failures[name] = result
                 log.error("%s: %s", name, result)
                 if not keep_going:
-                    break
+                    stop.set()  # what is being read is still stored
             else:
                 _store_one(store, todo[position], result, repeat_warnings=workers > 1)
             shown.advance()
@@ -311,6 +313,8 @@ def _read_one(job: tuple[TraitInput, GwasOptions, float]) -> _Result | GputwasEr
         return _Result(statistics, _metadata(trait, statistics, files, _input_hash(trait)))
     except GputwasError as error:
         return error
+    except MemoryError:
+        return ResourceError(f"memory ran out while reading {trait.paths[0]}; use fewer workers")
 
 
 def _metadata(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from threading import Event
 from typing import Any, TypeVar
 
 from gputwas.errors import ResourceError
@@ -28,6 +29,7 @@ def run_jobs(
     prepare: Callable[..., None],
     prepare_arguments: tuple[Any, ...],
     workers: int,
+    stop: Event | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Run `function` on every job.
 
@@ -37,27 +39,30 @@ def run_jobs(
     jobs : picklable arguments, one per call.
     prepare, prepare_arguments : called once in every process before its first job.
     workers : number of processes; 1 runs everything in this process, in order.
+    stop : once it is set no further job begins; results of those that run already still come.
 
     Notes
     -----
     Processes are spawned, not forked: the readers have threads, and a fork copies locks that a thread holds.
-    If the caller stops early, jobs that run are waited for and jobs that wait are given up.
 
     Raises
     ------
     ResourceError
         If a process is killed, as the kernel does when memory runs out.
     """
+    stop = stop or Event()
     if workers == 1:
         prepare(*prepare_arguments)
         for position, job in enumerate(jobs):
+            if stop.is_set():
+                return
             yield position, function(job)
         return
     executor = ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_begin, initargs=(prepare, prepare_arguments)
     )
     try:
-        yield from _in_processes(executor, function, jobs, workers * _WAITING_PER_WORKER)
+        yield from _in_processes(executor, function, jobs, workers * _WAITING_PER_WORKER, stop)
     except BrokenProcessPool as error:
         raise ResourceError(
             "A worker process was killed, most likely because memory ran out. Run again with fewer workers; "
@@ -68,14 +73,22 @@ def run_jobs(
 
 
 def _in_processes(
-    executor: ProcessPoolExecutor, function: Callable[[Job], Result], jobs: Sequence[Job], most: int
+    executor: ProcessPoolExecutor,
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    most: int,
+    stop: Event,
 ) -> Iterator[tuple[int, Result]]:
     waiting: dict[Future[Result], int] = {}
     following = 0
-    while waiting or following < len(jobs):
-        while following < len(jobs) and len(waiting) < most:
+    while True:
+        if stop.is_set():
+            waiting = {future: position for future, position in waiting.items() if not future.cancel()}
+        while following < len(jobs) and len(waiting) < most and not stop.is_set():
             waiting[executor.submit(function, jobs[following])] = following
             following += 1
+        if not waiting:
+            return
         for done in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(done), done.result()
 

@@ -41,7 +41,11 @@ class VariantIndex:
         hashes = self._power.hash(self._ids)[valid]
         # Stable: the panel rows of one identifier stay in ascending order.
         order = np.argsort(hashes, kind="stable")
-        self._hashes, self._rows = hashes[order], valid[order]
+        self._rows = valid[order]
+        self._hashes, starts, counts = np.unique(hashes[order], return_index=True, return_counts=True)
+        # One entry more, found by what is larger than every hash of the panel: it has no rows.
+        self._values = np.append(self._hashes, np.uint64(0))
+        self._starts, self._counts = np.append(starts, 0), np.append(counts, 0)
         bits = max(10, len(valid).bit_length() + _BITS_PER_ID)
         self._shift = np.uint64(64 - bits)
         self._present = np.zeros(1 << bits, bool)
@@ -66,8 +70,9 @@ class VariantIndex:
         hashes = self._power.hash(texts)
         candidates = np.flatnonzero(self._present[(hashes >> self._shift).astype(np.int64)])
         wanted = hashes[candidates]
-        low = np.searchsorted(self._hashes, wanted, side="left")
-        count = np.searchsorted(self._hashes, wanted, side="right") - low
+        place = np.searchsorted(self._hashes, wanted)
+        count = np.where(self._values[place] == wanted, self._counts[place], 0)
+        low = self._starts[place]
         rows = np.repeat(candidates, count)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
         panel_rows = self._rows[np.repeat(low, count) + within]
