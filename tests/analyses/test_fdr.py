@@ -1,0 +1,259 @@
+"""Correction of a whole association store: against one call on all values, in any layout and memory."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gputwas.analyses import fdr as analyses_fdr
+from gputwas.analyses.fdr import adjust, write_results
+from gputwas.errors import InputError, ResourceError, UsageError
+from gputwas.stats.fdr import adjust as adjust_array
+from gputwas.stats.fdr import is_significant
+from gputwas.stats.normal import nlog10_p_from_z
+from gputwas.stores.associations import AssociationStore
+
+TISSUES = {"Liver": 30, "Whole_Blood": 45, "Brain_Amygdala": 7}
+N_TRAITS = 11
+MODALITIES = ["T1", "dMRI", None]
+
+
+def make_store(folder: Path, block_size: int, *, seed: int = 3, hits: float = 0.06) -> AssociationStore:
+    """A complete store with hits, missing values and one z beyond the range of p."""
+    rng = np.random.default_rng(seed)
+    n_models = sum(TISSUES.values())
+    models = pa.table({
+        "tissue": np.repeat(list(TISSUES), list(TISSUES.values())),
+        "gene": [f"ENSG{i:011d}" for i in range(n_models)],
+        "gene_name": [f"G{i}" for i in range(n_models)],
+        "chromosome": [str(1 + i % 22) for i in range(n_models)],
+        "start": pa.array([None if i == 0 else 1000 * i for i in range(n_models)], pa.int64()),
+    })  # fmt: skip
+    names = [f"trait {i}" for i in range(N_TRAITS)]
+    traits = pa.table({
+        "trait": names,
+        "modality": pa.array([MODALITIES[i % 3] for i in range(N_TRAITS)], pa.string()),
+        "h2": [0.1] * N_TRAITS,
+    })  # fmt: skip
+    z, effect = all_values(rng, n_models, hits)
+    store = AssociationStore.create(
+        folder, models=models, traits=traits, block_size=block_size, parameters={}, inputs={}
+    )
+    with store:
+        n_snps = np.arange(n_models, dtype=np.int32)
+        for odd in (0, 1):
+            status = np.zeros(n_models, dtype=np.uint8)
+            store.write_pattern(f"{odd:08x}", n_snps + odd, n_snps + 0.5 + odd, status)
+        for block in range(store.n_blocks):
+            columns = slice(block * block_size, (block + 1) * block_size)
+            places = range(N_TRAITS)[columns]
+            store.write_block_patterns(block, [f"{place % 2:08x}" for place in places])
+            for tissue in store.tissues:
+                rows = store.tissue_slice(tissue)
+                store.write_block(tissue, block, z[rows, columns], effect[rows, columns])
+        store.finish({})
+    return AssociationStore.open(folder)
+
+
+def all_values(rng: np.random.Generator, n_models: int, hits: float) -> tuple[np.ndarray, np.ndarray]:
+    z = rng.standard_normal((n_models, N_TRAITS)).astype(np.float32)
+    z[rng.uniform(size=z.shape) < hits] *= 6
+    z[rng.uniform(size=z.shape) < 0.1] = np.nan
+    z[0, 0] = -45.0  # p underflows
+    effect = (z * 0.01).astype(np.float32)
+    effect[:, 4] = np.nan  # a trait without effect sizes
+    return z, effect
+
+
+def whole_z(store: AssociationStore) -> np.ndarray:
+    tissues = [np.concatenate([z for _, _, z in store.iter_tissue(t)], axis=1) for t in store.tissues]
+    return np.concatenate(tissues).astype(np.float64)
+
+
+def by_one_call(
+    store: AssociationStore, labels: np.ndarray, alpha: float, method: str
+) -> dict[tuple[str, str], float]:
+    """Significant (gene, trait) -> -log10 q, each family corrected in one call; labels (models, traits)."""
+    p = nlog10_p_from_z(whole_z(store))
+    q = np.full(p.shape, np.nan)
+    for label in np.unique(labels):
+        q[labels == label] = adjust_array(p[labels == label], method)
+    genes = store.models["gene"].to_pylist()
+    rows = np.argwhere(is_significant(q, alpha))
+    return {(genes[m], store.trait_names[t]): float(q[m, t]) for m, t in rows}
+
+
+def labels_of(store: AssociationStore, family: str) -> np.ndarray:
+    shape = (store.models.num_rows, N_TRAITS)
+    if family == "study":
+        return np.full(shape, "study")
+    if family == "tissue":
+        return np.broadcast_to(np.array(store.models["tissue"].to_pylist())[:, None], shape)
+    values = [str(value) if value is not None else "(none)" for value in store.traits[family].to_pylist()]
+    return np.broadcast_to(np.array(values)[None, :], shape)
+
+
+def as_dict(table: pa.Table) -> dict[tuple[str, str], float]:
+    columns = (table[name].to_pylist() for name in ("gene", "trait", "nlog10_q"))
+    return {(gene, trait): q for gene, trait, q in zip(*columns, strict=True)}
+
+
+@pytest.mark.parametrize("method", ["bh", "bonferroni"])
+@pytest.mark.parametrize("family", ["study", "tissue", "modality", "trait"])
+def test_equals_one_call_on_everything(tmp_path: Path, family: str, method: str) -> None:
+    store = make_store(tmp_path / "s", 4)
+    found = adjust(store, family=family, method=method)
+    labels = labels_of(store, family)
+    expected = by_one_call(store, labels, 0.05, method)
+    assert len(expected) > 10
+    assert as_dict(found.table) == expected
+    made = ~np.isnan(whole_z(store))
+    counts = dict(
+        zip(found.families["family"].to_pylist(), found.families["n_tests"].to_pylist(), strict=True)
+    )
+    assert counts == {str(label): int(made[labels == label].sum()) for label in np.unique(labels)}
+    assert found.n_tests == made.sum()
+    assert sum(found.families["n_significant"].to_pylist()) == found.table.num_rows == len(expected)
+
+
+@pytest.mark.parametrize("family", ["study", "modality"])
+def test_block_size_changes_nothing(tmp_path: Path, family: str) -> None:
+    tables = [adjust(make_store(tmp_path / str(size), size), family=family).table for size in (1, 4, 11, 64)]
+    assert all(table.equals(tables[0]) for table in tables[1:])
+
+
+def test_little_memory_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "s", 3)
+    plain = adjust(store, family="tissue")
+    passes = []
+    tests = analyses_fdr._tests
+
+    def watched(chosen, alpha, label):  # type: ignore[no-untyped-def]
+        passes.append(label)
+        return tests(chosen, alpha, label)
+
+    monkeypatch.setattr(analyses_fdr, "_tests", watched)
+    monkeypatch.setattr(analyses_fdr, "BYTES_PER_KEPT", 1000.0)
+    monkeypatch.setattr(analyses_fdr, "BYTES_PER_FOUND", 1.0)
+    budget = 1000 * (plain.table.num_rows + 2)  # what is significant fits, what has p <= alpha does not
+    small = adjust(store, family="tissue", memory=str(budget))
+    assert passes[-2:] == ["counting", "correcting"]
+    assert small.table.equals(plain.table) and small.families.equals(plain.families)
+
+
+def test_refuses_a_table_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "s", 3)
+    monkeypatch.setattr(analyses_fdr, "BYTES_PER_FOUND", 1e6)
+    with pytest.raises(ResourceError, match="--memory"):
+        adjust(store, memory="1MB")
+
+
+def test_columns_and_their_values(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4)
+    table = adjust(store, family="modality").table
+    z = whole_z(store)
+    genes = store.models["gene"].to_pylist()
+    assert table.column_names == [
+        "trait", "tissue", "gene", "gene_name", "chromosome", "start", "z", "effect_size", "nlog10_p",
+        "nlog10_q", "p", "q", "n_snps_used", "var_g", "family", "modality",
+    ]  # fmt: skip
+    for row in table.to_pylist():
+        model, trait = genes.index(row["gene"]), store.trait_names.index(row["trait"])
+        assert row["z"] == z[model, trait]
+        assert row["effect_size"] == (None if trait == 4 else pytest.approx(row["z"] * 0.01, rel=1e-6))
+        assert (row["n_snps_used"], row["var_g"]) == (model + trait % 2, model + 0.5 + trait % 2)
+        assert row["tissue"] == store.models["tissue"][model].as_py()
+        assert row["start"] == (None if model == 0 else 1000 * model)
+        assert row["family"] == (row["modality"] or "(none)")
+        assert row["q"] == pytest.approx(10.0 ** -row["nlog10_q"]) and row["q"] <= 0.05
+    assert table["nlog10_p"].to_pylist() == sorted(table["nlog10_p"].to_pylist(), reverse=True)
+    first = table.slice(0, 1).to_pylist()[0]
+    assert (first["z"], first["p"], first["q"]) == (-45.0, 0.0, 0.0)
+    assert first["nlog10_q"] > 400
+
+
+def test_only_what_is_chosen_counts(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4)
+    names = ["trait 9", "trait 2", "trait 1"]
+    found = adjust(store, traits=names, tissues=["Whole_Blood"])
+    rows = store.tissue_slice("Whole_Blood")
+    z = whole_z(store)[rows, :][:, [1, 2, 9]]
+    assert found.n_tests == np.count_nonzero(~np.isnan(z))
+    q = adjust_array(nlog10_p_from_z(z), "bh")
+    assert sorted(found.table["nlog10_q"].to_pylist()) == sorted(q[is_significant(q, 0.05)])
+    assert set(found.table["trait"].to_pylist()) <= set(names)
+    assert set(found.table["tissue"].to_pylist()) == {"Whole_Blood"}
+    modalities = adjust(store, traits=["trait 1"], family="modality").families["family"].to_pylist()
+    assert modalities == ["dMRI"]  # a family without a chosen trait is none
+
+
+def test_finds_nothing_where_nothing_is(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4, hits=0.0)
+    found = adjust(store, traits=["trait 3"], alpha=1e-9)
+    assert found.table.num_rows == 0
+    assert "nlog10_q" in found.table.column_names
+    assert found.families.to_pylist()[0]["n_significant"] == 0
+    write_results(found.table, tmp_path / "none.tsv")
+    assert (tmp_path / "none.tsv").read_text().startswith("trait\ttissue\tgene\t")
+
+
+def test_alpha_one_gives_every_test(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4)
+    assert adjust(store, alpha=1.0).table.num_rows == np.count_nonzero(~np.isnan(whole_z(store)))
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "a.csv", "a.csv.gz", "A.TSV", "a.parquet"])
+def test_written_results_read_back_exactly(tmp_path: Path, name: str) -> None:
+    table = adjust(make_store(tmp_path / "s", 4)).table
+    path = tmp_path / name
+    write_results(table, path)
+    if name.endswith("parquet"):
+        assert pq.read_table(path).equals(table)
+        return
+    opened = gzip.open if name.endswith("gz") else open
+    with opened(path, "rt", newline="") as text:  # type: ignore[operator]
+        rows = list(csv.DictReader(text, delimiter="," if "csv" in name else "\t"))
+    for column in ("z", "nlog10_q", "q", "var_g", "n_snps_used"):
+        assert [float(row[column]) for row in rows] == table[column].to_pylist()
+    starts = [None if row["start"] == "NA" else int(row["start"]) for row in rows]
+    assert starts == table["start"].to_pylist() and None in starts
+    assert [row["effect_size"] == "NA" for row in rows] == [
+        v is None for v in table["effect_size"].to_pylist()
+    ]
+
+
+def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
+    table = adjust(make_store(tmp_path / "s", 4)).table
+    for name in ("a.tsv.gz", "b.tsv.gz"):
+        write_results(table, tmp_path / name)
+    assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
+
+
+def test_refuses_bad_requests(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4)
+    for wrong in ({"alpha": 0.0}, {"alpha": 2.0}, {"method": "holm"}, {"family": "lobe"}):
+        with pytest.raises(UsageError) as caught:
+            adjust(store, **wrong)  # type: ignore[arg-type]
+        assert str(next(iter(wrong.values()))) in str(caught.value)
+    with pytest.raises(InputError, match="nobody"):
+        adjust(store, traits=["nobody"])
+    with pytest.raises(InputError, match="Spleen"):
+        adjust(store, tissues=["Spleen"])
+    with pytest.raises(InputError, match="no trait"):
+        adjust(store, traits=[])
+    with pytest.raises(UsageError, match=r"\.parquet"):
+        write_results(adjust(store).table, tmp_path / "results.xlsx")
+    assert not (tmp_path / "results.xlsx").exists()
+
+
+def test_refuses_a_store_that_is_not_complete(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4)
+    next((tmp_path / "s").rglob("00001.z.arrow")).unlink()
+    with pytest.raises(InputError, match="not computed"):
+        adjust(store)
