@@ -56,7 +56,8 @@ FILES = {
         "SNP\tCHR\tBP\tGENPOS\tALLELE1\tALLELE0\tA1FREQ\tINFO\tBETA\tSE\tP_BOLT_LMM_INF\tP_BOLT_LMM\n"
         "rs1\t1\t1000\t0.1\tG\tA\t0.3\t0.99\t0.1\t0.02\t6e-7\t5.7e-07\n"
     ),
-    "fastgwa": "CHR\tSNP\tPOS\tA1\tA2\tN\tAF1\tBETA\tSE\tP\n1\trs1\t1000\tG\tA\t5000\t0.3\t0.1\t0.02\t5.7e-07\n",
+    "fastgwa": "CHR\tSNP\tPOS\tA1\tA2\tN\tAF1\tBETA\tSE\tP\n"
+    "1\trs1\t1000\tG\tA\t5000\t0.3\t0.1\t0.02\t5.7e-07\n",
     "daner": (
         "CHR\tSNP\tBP\tA1\tA2\tFRQ_A_100\tFRQ_U_200\tINFO\tOR\tSE\tP\tngt\tDirection\n"
         "1\trs1\t1000\tG\tA\t0.31\t0.3\t0.99\t1.25\t0.02\t5.7e-07\t0\t++\n"
@@ -206,7 +207,8 @@ def test_daner_header_gives_n_and_may_differ_between_chromosomes(tmp_path):
 
 
 def test_ssf_takes_the_odds_ratio_where_beta_is_empty(tmp_path):
-    header = "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\todds_ratio\tstandard_error\tp_value\n"
+    header = "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\todds_ratio\t"
+    header += "standard_error\tp_value\n"
     path = tmp_path / "x.tsv"
     path.write_text(header + "1\t1000\tG\tA\t#NA\t1.25\t0.02\t1e-7\n")
     layout = sniff(path)
@@ -227,7 +229,8 @@ def test_forced_dialect_that_does_not_fit_names_what_is_lacking(tmp_path):
 
 def test_real_files_are_detected(gtex_v6p):
     expected = {
-        "big40.txt.gz": "big40", "daner.gz": "daner", "enigma.txt.gz": "enigma", "gwas_ssf.tsv.gz": "gwas_ssf",
+        "big40.txt.gz": "big40", "daner.gz": "daner", "enigma.txt.gz": "enigma",
+        "gwas_ssf.tsv.gz": "gwas_ssf",
         "metal.tbl.gz": "metal", "plink2.glm.linear.gz": "plink2",
     }  # fmt: skip
     assert {name: sniff(gtex_v6p / "gwas" / name).dialect for name in expected} == expected

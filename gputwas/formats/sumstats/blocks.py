@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ...errors import InputError
-from .head import Head, cells_of
-from .inflate import Block
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.head import Head, cells_of
+from gputwas.formats.sumstats.inflate import Block
 
 __all__ = ["RawBlock", "TextRules", "text_blocks"]
 

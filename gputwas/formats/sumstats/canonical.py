@@ -13,10 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...errors import InputError
-from .blocks import RawBlock
-from .layout import Layout
-from .values import Cells, check, chromosomes, nlog10_of, positions, signs, to_float, without_missing
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.blocks import RawBlock
+from gputwas.formats.sumstats.layout import Layout
+from gputwas.formats.sumstats.values import (
+    Cells,
+    check,
+    chromosomes,
+    nlog10_of,
+    positions,
+    signs,
+    to_float,
+    without_missing,
+)
 
 __all__ = ["Canonical", "Counts", "Keep"]
 
@@ -121,7 +130,7 @@ class Canonical:
         return columns, rows
 
     def _without_headers(self, columns: Columns, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
-        """Leave out headers in the middle of a file, as `cat chr*.txt` makes them; they are malformed rows."""
+        """Leave out headers in the middle of a file, as `cat chr*.txt` makes them, as malformed."""
         name = self.layout.columns.get("variant_id", self.layout.columns.get("variant_key"))
         if name is None:
             return columns, rows

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...errors import InputError, UsageError
-from .dialects import DIALECTS, SYNONYMS, Dialect
-from .layout import ROLES, STATISTIC_ROLES, Layout, normal_name
+from gputwas.errors import InputError, UsageError
+from gputwas.formats.sumstats.dialects import DIALECTS, SYNONYMS, Dialect
+from gputwas.formats.sumstats.layout import ROLES, STATISTIC_ROLES, Layout, normal_name
 
 __all__ = ["MISSING", "choose_layout", "dialect_named"]
 

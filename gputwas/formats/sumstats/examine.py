@@ -13,13 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...errors import InputError
-from .detect import choose_layout, dialect_named
-from .head import Head, read_head
-from .inflate import compression_of, read_start
-from .layout import Layout, normal_name
-from .parquet import parquet_head
-from .vcf import is_vcf, vcf_layout
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.detect import choose_layout, dialect_named
+from gputwas.formats.sumstats.head import Head, read_head
+from gputwas.formats.sumstats.inflate import compression_of, read_start
+from gputwas.formats.sumstats.layout import Layout, normal_name
+from gputwas.formats.sumstats.parquet import parquet_head
+from gputwas.formats.sumstats.vcf import is_vcf, vcf_layout
 
 __all__ = ["Paths", "Source", "agree", "examine", "natural_key", "resolve_paths"]
 

@@ -10,7 +10,7 @@ import csv
 import re
 from dataclasses import dataclass
 
-from ...errors import InputError
+from gputwas.errors import InputError
 
 __all__ = ["Head", "cells_of", "line_ends", "read_head"]
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from ...errors import InputError
+from gputwas.errors import InputError
 
 __all__ = ["BLOCK_BYTES", "Block", "blocks", "compression_of", "read_start"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...errors import InputError
-from .blocks import RawBlock
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.blocks import RawBlock
 
 __all__ = ["parquet_blocks", "parquet_head"]
 

@@ -12,17 +12,17 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from ...errors import InputError
-from .blocks import RawBlock, TextRules, text_blocks
-from .canonical import Canonical, Counts, Keep
-from .dialects import DIALECTS
-from .examine import Paths, Source, agree, examine, resolve_paths
-from .inflate import BLOCK_BYTES, blocks
-from .layout import Layout
-from .parquet import parquet_blocks
-from .vcf import unpack, vcf_columns
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.blocks import RawBlock, TextRules, text_blocks
+from gputwas.formats.sumstats.canonical import Canonical, Counts, Keep
+from gputwas.formats.sumstats.dialects import DIALECTS
+from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, resolve_paths
+from gputwas.formats.sumstats.inflate import BLOCK_BYTES, blocks
+from gputwas.formats.sumstats.layout import Layout
+from gputwas.formats.sumstats.parquet import parquet_blocks
+from gputwas.formats.sumstats.vcf import unpack, vcf_columns
 
-__all__ = ["SumstatsReader", "open_sumstats", "sniff"]
+__all__ = ["SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
 
 log = logging.getLogger(__name__)
 

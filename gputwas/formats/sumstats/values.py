@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...errors import InputError
-from .detect import MISSING
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.detect import MISSING
 
 __all__ = ["Cells", "check", "chromosomes", "nlog10_of", "positions", "signs", "to_float", "without_missing"]
 

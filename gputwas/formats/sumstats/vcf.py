@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...errors import InputError
-from .blocks import RawBlock
-from .head import Head
-from .layout import Layout
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.blocks import RawBlock
+from gputwas.formats.sumstats.head import Head
+from gputwas.formats.sumstats.layout import Layout
 
 __all__ = ["FIELDS", "is_vcf", "unpack", "vcf_columns", "vcf_layout"]
 

@@ -1,0 +1,161 @@
+"""The manifest of traits, and folders with one trait per file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gputwas.errors import InputError
+from gputwas.formats.manifest import TraitEntry, read_manifest, trait_name, traits_from_folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    (tmp_path / "gwas").mkdir()
+    for name in ("0001.txt.gz", "0002.txt.gz", "chr1.tsv", "chr2.tsv", "chr10.tsv"):
+        (tmp_path / "gwas" / name).write_text("x\n")
+    return tmp_path
+
+
+def manifest(study: Path, text: str) -> Path:
+    path = study / "traits.tsv"
+    path.write_text(text)
+    return path
+
+
+def refused(study: Path, text: str) -> InputError:
+    path = manifest(study, text)
+    with pytest.raises(InputError) as caught:
+        read_manifest(path)
+    assert str(path) in str(caught.value)
+    return caught.value
+
+
+def test_all_columns_and_annotation(study):
+    path = manifest(
+        study,
+        "trait\tpath\tn\tdialect\tbuild\th2\th2_se\teffect\tmodality\tregion\n"
+        "IDP_1\tgwas/0001.txt.gz\t33224\tbig40\tGRCh37\t0.31\t0.02\tbeta\tT1\t\n"
+        "\n## a remark\n"
+        "IDP_2\tgwas/0002.txt.gz\tNA\t\t\t-0.01\t\t\tdMRI\tfornix\n",
+    )
+    one, two = read_manifest(path)
+    assert one == TraitEntry(
+        "IDP_1",
+        (str(study / "gwas/0001.txt.gz"),),
+        33224,
+        "big40",
+        "GRCh37",
+        0.31,
+        0.02,
+        "beta",
+        {"modality": "T1"},
+    )
+    assert (two.n, two.dialect, two.build, two.h2, two.h2_se, two.effect) == (
+        None,
+        None,
+        None,
+        -0.01,
+        None,
+        None,
+    )
+    assert two.annotation == {"modality": "dMRI", "region": "fornix"}
+
+
+def test_paths_are_relative_to_the_manifest_and_globs_in_natural_order(study, monkeypatch):
+    monkeypatch.chdir("/")
+    (entry,) = read_manifest(manifest(study, "trait\tpath\nheight\tgwas/chr*.tsv\n"))
+    assert [Path(p).name for p in entry.paths] == ["chr1.tsv", "chr2.tsv", "chr10.tsv"]
+    assert all(Path(p).is_file() for p in entry.paths)
+
+
+def test_several_files_and_urls_in_one_cell(study):
+    url = "https://example.org/stats33k/0003.txt.gz"
+    text = f"trait\tpath\na\tgwas/chr1.tsv; gwas/chr2.tsv\nb\t{url}\nc\t{study}/gwas/0001.txt.gz\n"
+    a, b, c = read_manifest(manifest(study, text))
+    assert len(a.paths) == 2 and b.paths == (url,) and Path(c.paths[0]).is_file()
+
+
+def test_header_spellings_and_byte_order_mark(study):
+    (entry,) = read_manifest(manifest(study, "\ufeffTrait\tFile\tN\nx\tgwas/0001.txt.gz\t5\n"))
+    assert (entry.trait, entry.n) == ("x", 5)
+
+
+def test_two_traits_with_one_name(study):
+    error = refused(study, "trait\tpath\nx\tgwas/0001.txt.gz\ny\tgwas/chr1.tsv\nx\tgwas/0002.txt.gz\n")
+    assert (error.line, error.column) == (4, "trait")
+    assert "two traits have one name" in str(error) and "line 2" in str(error)
+
+
+def test_glob_without_match(study):
+    error = refused(study, "trait\tpath\nx\tgwas/0001.txt.gz\ny\tgwas/chr*.txt\n")
+    assert (error.line, error.column) == (3, "path") and "no file matches" in str(error)
+
+
+def test_file_that_is_not_there(study):
+    error = refused(study, "trait\tpath\nx\tgwas/9999.txt.gz\n")
+    assert error.line == 2 and "there is no such file" in str(error) and str(study) in str(error.remedy)
+
+
+@pytest.mark.parametrize("column", ["trait", "path"])
+def test_missing_column(study, column):
+    error = refused(study, "trait\tpath\nx\ty\n".replace(column, "other"))
+    assert f"has no column {column}" in str(error) and error.line == 1
+
+
+def test_manifest_separated_by_commas(study):
+    assert "Separate its cells by tabs" in str(refused(study, "trait,path\nx,gwas/0001.txt.gz\n"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("n", "many"), ("n", "0"), ("n", "-5"), ("h2", "high"), ("h2", "inf"), ("h2_se", "-0.1")],
+)
+def test_bad_numbers(study, column, value):
+    error = refused(study, f"trait\tpath\t{column}\nx\tgwas/0001.txt.gz\t{value}\n")
+    assert (error.line, error.column) == (2, column) and repr(value) in str(error)
+
+
+def test_bad_dialect_effect_and_shape(study):
+    error = refused(study, "trait\tpath\tdialect\nx\tgwas/0001.txt.gz\tbig41\n")
+    assert (error.line, error.column) == (2, "dialect") and "did you mean big40" in str(error)
+    assert refused(study, "trait\tpath\teffect\nx\tgwas/0001.txt.gz\tOR\n").column == "effect"
+    assert "more cells than the header" in str(refused(study, "trait\tpath\nx\tgwas/0001.txt.gz\textra\n"))
+    assert refused(study, "trait\tpath\n\tgwas/0001.txt.gz\n").column == "trait"
+    assert refused(study, "trait\tpath\tn\tn\nx\tgwas/0001.txt.gz\t1\t2\n").column == "n"
+
+
+def test_nothing_in_it(study):
+    assert "is empty" in str(refused(study, ""))
+    assert "lists no trait" in str(refused(study, "trait\tpath\n"))
+    with pytest.raises(InputError, match="does not exist"):
+        read_manifest(study / "nowhere.tsv")
+
+
+def test_folder(study):
+    entries = traits_from_folder(study / "gwas", "*.txt.gz")
+    assert [entry.trait for entry in entries] == ["0001", "0002"]
+    assert [entry.trait for entry in traits_from_folder(study / "gwas")][-3:] == ["chr1", "chr2", "chr10"]
+
+
+def test_folder_that_cannot_be_used(study):
+    with pytest.raises(InputError, match="no file fits the pattern"):
+        traits_from_folder(study / "gwas", "*.vcf")
+    with pytest.raises(InputError, match="is not a folder"):
+        traits_from_folder(study / "nowhere")
+    (study / "gwas" / "0001.tsv").write_text("x\n")
+    with pytest.raises(InputError, match="two files give the trait name '0001'"):
+        traits_from_folder(study / "gwas")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/0001.txt.gz", "0001"), ("x.glm.linear.zst", "x"), ("daner_v1.2.gz", "daner_v1.2"),
+        ("trait.vcf.gz", "trait"),
+        ("aparc-Desikan_lh_area.sumstats.gz", "aparc-Desikan_lh_area"), (".txt", ".txt"),
+    ],
+)  # fmt: skip
+def test_trait_names(path, name):
+    assert trait_name(path) == name
