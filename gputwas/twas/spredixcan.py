@@ -21,7 +21,7 @@ from gputwas.twas.operator import ScoreOperator, build_operator
 from gputwas.twas.products import GwasBatch, Numerators, prepare_products
 from gputwas.twas.variance import PatternVariance, pattern_variance, quadratic_forms
 
-__all__ = ["Associations", "Scorer", "prepare_scorer", "spredixcan"]
+__all__ = ["Associations", "Scorer", "distinct_patterns", "prepare_scorer", "score_traits", "spredixcan"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,11 @@ def spredixcan(
     """
     if z.ndim != 2 or z.shape[1] != model_set.panel.num_rows or (beta is not None and beta.shape != z.shape):
         raise ValueError(f"z and beta must be (traits, {model_set.panel.num_rows}), not {z.shape}")
-    scorer = prepare_scorer(model_set, backend or choose_backend("numpy"), method)
+    return score_traits(prepare_scorer(model_set, backend or choose_backend("numpy"), method), z, beta)
+
+
+def score_traits(scorer: Scorer, z: np.ndarray, beta: np.ndarray | None = None) -> Associations:
+    """Score all models of a scorer against traits held in memory; parameters as in `spredixcan`."""
     present, pattern_of = distinct_patterns(~np.isnan(z))
     patterns = [scorer.variance(mask) for mask in present]
     batch = scorer.products.load(z, beta)

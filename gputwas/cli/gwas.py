@@ -1,0 +1,217 @@
+"""`gputwas gwas`: import summary statistics, check a file before, list what a store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gputwas.cli.reporting import print_table
+
+__all__ = ["parse_columns", "register"]
+
+group = typer.Typer(no_args_is_help=True, help="GWAS summary statistics: check, import, list.")
+
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        help="role=NAME: which column is what, for files of no known dialect; may be given several times. "
+        "Roles: variant_id, effect_allele, other_allele, beta, odds_ratio, se, z, p, nlog10_p, sign, n, "
+        "chromosome, position.",
+    ),
+]
+Dialect = Annotated[
+    str | None, typer.Option("--dialect", help="Name of the file's dialect (default: detect).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the group under the main command."""
+    app.add_typer(group, name="gwas")
+
+
+def parse_columns(pairs: list[str] | None) -> dict[str, str] | None:
+    """role -> name from `--column role=NAME`; None if there is none.
+
+    Raises
+    ------
+    UsageError : a pair has no "=", or a role is given twice.
+    """
+    from gputwas.errors import UsageError
+
+    if not pairs:
+        return None
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        role, sign, name = pair.partition("=")
+        if not sign or not role or not name:
+            raise UsageError(f"--column takes role=NAME, for example beta=BETA1, not {pair!r}")
+        if role in columns:
+            raise UsageError(f"--column names {role} twice")
+        columns[role] = name
+    return columns
+
+
+@group.command("import")
+def import_(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="GWAS files, one trait each (with --trait: the files of one trait)."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            "--manifest", "-m", help="TSV of traits: trait, path (or glob), n, dialect, h2, h2_se ..."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder of GWAS files, one trait each.")
+    ] = None,
+    pattern: Annotated[str, typer.Option("--pattern", help="Which files of --folder.")] = "*",
+    trait: Annotated[
+        str | None, typer.Option("--trait", help="Name of the one trait that all files belong to.")
+    ] = None,
+    models: Annotated[Path, typer.Option("--models", help="Model store whose variants are wanted.")] = Path(
+        "models"
+    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="GWAS store to write or to add to.")] = Path(
+        "gwas"
+    ),
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="strict (strand and palindromes handled, contradicting duplicates dropped) or "
+            "parity (exactly as MetaXcan reads).",
+        ),
+    ] = "strict",
+    dialect: Dialect = None,
+    column: Column = None,
+    separator: Annotated[
+        str | None, typer.Option("--separator", help="Cell separator (default: detect).")
+    ] = None,
+    phenotypes: Annotated[
+        Path | None,
+        typer.Option("--phenotypes", help="BIG40's table of phenotypes (saved HTML or TSV): names, n, h2."),
+    ] = None,
+    palindromes: Annotated[
+        str, typer.Option("--palindromes", help="A/T and C/G SNPs: infer the strand, forward, or drop.")
+    ] = "infer",
+    min_found: Annotated[
+        float, typer.Option("--min-found", help="Warn below this share of the models' variants.")
+    ] = 0.25,
+    keep_non_rsid: Annotated[
+        bool | None,
+        typer.Option("--keep-non-rsid/--rsid-only", help="Use rows whose id is no rs number (parity: no)."),
+    ] = None,
+    pvalue_fix: Annotated[
+        float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
+    ] = 1e-50,
+    build: Annotated[
+        str | None, typer.Option("--build", help="Genome build of the files, for messages.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes that read.", min=1)] = 1,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end."),
+    ] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Also write the report as TSV.")] = None,
+) -> None:
+    """Read GWAS files, align them to the models' variants, and keep z and effect of each trait.
+
+    What is dropped is counted by reason. A run that was interrupted goes on where it was.
+
+    Examples:
+
+        gputwas gwas import --manifest traits.tsv --models models --out gwas -j 8
+
+        gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP --column
+        effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
+    """
+    from gputwas.formats.tables import write_table
+    from gputwas.ingest.gwas import import_gwas
+    from gputwas.study.traits import collect_traits
+
+    entries = collect_traits(
+        files or [], manifest=manifest, folder=folder, pattern=pattern, trait=trait, dialect=dialect,
+        columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,
+    )  # fmt: skip
+    table = import_gwas(
+        entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,  # type: ignore[arg-type]
+        palindromes=palindromes, min_found=min_found, workers=workers, keep_going=keep_going,  # type: ignore[arg-type]
+    )  # fmt: skip
+    if report is not None:
+        write_table(table, report)
+    _show_report(table)
+    if table["error"].null_count < table.num_rows:
+        raise typer.Exit(3)
+
+
+def _show_report(table) -> None:  # type: ignore[no-untyped-def]
+    """One line per trait, without the columns of reasons that never occurred."""
+    import pyarrow.compute as pc
+
+    shown = ["trait", "status", "rows_read", "rows_malformed", "matched", "swapped", "strand"]
+    shown += [
+        name
+        for name in table.column_names
+        if name.startswith("dropped_") and name != "dropped_not_in_panel" and pc.sum(table[name]).as_py()
+    ]
+    shown.append("found_share")
+    print_table(shown, zip(*(table[name].to_pylist() for name in shown), strict=True))
+
+
+@group.command("check")
+def check(
+    files: Annotated[list[Path], typer.Argument(help="The file or files of one trait.")],
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", help="Also say how many of this model store's variants are found."),
+    ] = None,
+    mode: Annotated[str, typer.Option("--mode", help="strict or parity.")] = "strict",
+    dialect: Dialect = None,
+    column: Column = None,
+    separator: Annotated[
+        str | None, typer.Option("--separator", help="Cell separator (default: detect).")
+    ] = None,
+) -> None:
+    """Say which columns would be taken for what, and with --models read the file without storing it.
+
+    Example: gputwas gwas check 0001.txt.gz --models models
+    """
+    from gputwas.formats.sumstats import open_sumstats
+    from gputwas.ingest.trait import read_trait
+
+    reader = open_sumstats(
+        files, dialect=dialect, columns=parse_columns(column), separator=separator, parity=mode == "parity"
+    )
+    layout = reader.layout
+    print_table(("role", "column"), layout.columns.items())
+    for line in (f"dialect: {layout.dialect}", *layout.notes):
+        typer.echo(line)
+    if models is None:
+        return
+    from gputwas.stores.models import read_models_store
+
+    trait = read_trait(reader, read_models_store(models).panel, mode=mode)  # type: ignore[arg-type]
+    typer.echo(f"rows: {trait.rows_read:,} read, {trait.rows_malformed:,} malformed")
+    print_table(("reason", "rows"), sorted(trait.counts.items()))
+    typer.echo(f"variants of the models found: {trait.found_share:.1%}")
+
+
+@group.command("list")
+def list_(store: Annotated[Path, typer.Argument(help="GWAS store.")] = Path("gwas")) -> None:
+    """List the traits of a GWAS store.
+
+    Example: gputwas gwas list gwas
+    """
+    from gputwas.stores.gwas import GwasStore
+
+    table = GwasStore.open(store).traits_table()
+    shown = [
+        name for name in ("trait", "n", "h2", "h2_se", "effect", "rows_read", "found_share", "dialect")
+        if name in table.column_names
+    ]  # fmt: skip
+    print_table(shown, zip(*(table[name].to_pylist() for name in shown), strict=True))

@@ -1,0 +1,109 @@
+"""A GWAS read through a map from its SNPs to the models' variants (`--snp_map_file`).
+
+In: a reader, the models' panel and MetaXcan's map: a tab-separated table with rsid, a0, a1 (other and effect
+allele of the SNP), panel_variant_id, panel_variant_a0, panel_variant_a1 and swap (1, or -1 where the panel's
+effect allele is the SNP's a0). Out: the trait's statistics over the models' panel.
+
+The reference drops GWAS rows whose id is not a model id *before* it maps them, so its map only helps where
+both use the same ids; here rows are mapped first.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.reader import SumstatsReader
+from gputwas.ingest.trait import TraitStatistics, read_trait
+from gputwas.stores.panel import map_panel
+
+__all__ = ["mapped_trait", "read_snp_map"]
+
+COLUMNS = ("rsid", "a0", "a1", "panel_variant_id", "panel_variant_a0", "panel_variant_a1", "swap")
+
+
+def read_snp_map(path: str | os.PathLike[str]) -> pa.Table:
+    """The map, without repeated rows; alleles in upper case, swap as float64.
+
+    Raises
+    ------
+    InputError : the file is missing, is no table, or lacks a column.
+    """
+    name = os.fspath(path)
+    types = {column: pa.string() for column in COLUMNS[:-1]} | {"swap": pa.float64()}
+    try:
+        table = csv.read_csv(
+            name,
+            parse_options=csv.ParseOptions(delimiter="\t"),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=list(COLUMNS)),
+        )
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise InputError(
+            f"this SNP map cannot be read: {error}",
+            path=name,
+            expected=f"a tab-separated table with the columns {', '.join(COLUMNS)}",
+        ) from error
+    for column in ("a0", "a1", "panel_variant_a0", "panel_variant_a1"):
+        table = table.set_column(COLUMNS.index(column), column, pc.utf8_upper(table[column]))
+    return table.group_by(list(COLUMNS), use_threads=False).aggregate([]).select(COLUMNS)
+
+
+def mapped_trait(
+    reader: SumstatsReader,
+    panel: pa.Table,
+    snp_map_file: str | os.PathLike[str],
+    *,
+    keep_non_rsid: bool,
+    pvalue_fix: float,
+) -> TraitStatistics:
+    """Read one trait through the map, with the reference's rules of alignment on both sides.
+
+    Parameters
+    ----------
+    panel : the models' panel. keep_non_rsid, pvalue_fix : as in `gputwas.ingest.trait.read_trait`.
+
+    Raises
+    ------
+    InputError : nothing of the GWAS is in the map, or nothing of the map in the models.
+    """
+    snp_map = read_snp_map(snp_map_file)
+    side = pa.table(
+        {"variant_id": snp_map["rsid"], "effect_allele": snp_map["a1"], "other_allele": snp_map["a0"]}
+    )
+    trait = read_trait(reader, side, mode="parity", keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix)
+    target = pa.table(
+        {
+            "variant_id": snp_map["panel_variant_id"],
+            "effect_allele": snp_map["panel_variant_a1"],
+            "other_allele": snp_map["panel_variant_a0"],
+        }
+    )
+    rows = map_panel(panel, target)
+    usable = (rows.sign != 0) & ~np.isnan(trait.z)
+    if not usable.any():
+        raise InputError(
+            "no SNP of the GWAS leads through this map to a variant of the models",
+            path=snp_map_file,
+            found=f"panel_variant_id like {snp_map['panel_variant_id'][0].as_py()}",
+            expected=f"ids like {panel['variant_id'][0].as_py()}",
+        )
+    sign = (rows.sign * snp_map["swap"].to_numpy())[usable]
+
+    def on_models(values: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
+        out = np.full(panel.num_rows, np.nan, dtype=values.dtype)
+        out[rows.index[usable]] = values[usable] * factor
+        return out
+
+    return replace(
+        trait,
+        z=on_models(trait.z, sign),
+        beta=None if trait.beta is None else on_models(trait.beta, sign),
+        se=None if trait.se is None else on_models(trait.se, 1.0),
+        found_share=len(np.unique(rows.index[usable])) / panel.num_rows,
+    )
