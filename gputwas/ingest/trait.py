@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
+from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
 from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, align, count_reasons
 from gputwas.variants.duplicates import resolve_duplicates
-from gputwas.variants.match import VariantIndex, best_candidates
+from gputwas.variants.match import best_candidates
 
 __all__ = ["MIN_FOUND", "ROLES_USED", "PanelFilter", "PanelIndex", "Reader", "TraitStatistics", "read_trait"]
 
@@ -39,8 +40,6 @@ _TEXTS = ("variant_id", "effect_allele", "other_allele")
 ROLES_USED = (*_TEXTS, *_NUMBERS, "chromosome")
 """Columns that `read_trait` looks at; a reader may leave out all others."""
 
-_SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
-_SAMPLED = 500_000
 
 Float = npt.NDArray[np.float64]
 
@@ -66,53 +65,6 @@ class Reader(Protocol):
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield batches of rows in file order."""
-
-
-class PanelIndex:
-    """A panel made ready for reading many traits against it.
-
-    Parameters
-    ----------
-    panel : table (variants,) with variant_id, effect_allele, other_allele, and chromosome if known.
-    """
-
-    def __init__(self, panel: pa.Table) -> None:
-        self.ids = _one_array(panel["variant_id"])
-        self.effect = _one_array(panel["effect_allele"])
-        self.other = _one_array(panel["other_allele"])
-        known = "chromosome" in panel.column_names and panel["chromosome"].null_count < len(panel)
-        self.chromosome = _one_array(panel["chromosome"]) if known else None
-        self.index = VariantIndex(self.ids)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def on_chromosomes(self, present: set[str]) -> int:
-        """Count the variants on these chromosomes, or of unknown place; all if no chromosome is known."""
-        if self.chromosome is None or not present:
-            return len(self)
-        there = pc.is_in(self.chromosome, value_set=pa.array(sorted(present), self.chromosome.type))
-        return int(pc.sum(pc.or_(there, pc.is_null(self.chromosome))).as_py() or 0)
-
-
-class PanelFilter:
-    """Tells a reader which rows are wanted, and remembers some identifiers of those that are not.
-
-    Given as `keep` to a reader, so that it parses no number of a row that no model uses, and as `seen` to
-    `read_trait`, which needs the identifiers to say what is wrong if few are found.
-    """
-
-    def __init__(self, panel: PanelIndex) -> None:
-        self._panel = panel
-        self.sample: list[pa.Array] = []
-        self._sampled = 0
-
-    def __call__(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
-        """Mask of the wanted rows: bool (rows,)."""
-        if self._sampled < _SAMPLED:
-            self.sample.append(_thinned(ids, _SAMPLED_PER_BATCH))
-            self._sampled += len(self.sample[-1])
-        return self._panel.index.contains(ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,8 +220,8 @@ def _align(
     pairs = align(
         panel.effect.take(ours),
         panel.other.take(ours),
-        _one_array(rows.table["effect_allele"]).take(gwas),
-        _one_array(rows.table["other_allele"]).take(gwas),
+        one_array(rows.table["effect_allele"]).take(gwas),
+        one_array(rows.table["other_allele"]).take(gwas),
         mode=mode,
         palindromes=palindromes,
     )
@@ -386,6 +338,11 @@ def _with_warnings(
             f"only {kept:,} of the models' variants ({statistics.found_share:.1%}) are usable, less than "
             f"{min_found:.0%}: {diagnosis}"
         )
+    if lost := statistics.counts.get("palindromic") if statistics.strand == "unknown" else 0:
+        warnings.append(
+            f"{lost:,} A/T or C/G rows were dropped because the other rows do not tell which strand the file "
+            "is on. If it is known to be the forward strand: --palindromes forward."
+        )
     for warning in warnings:
         log.warning("%s: %s", _where(reader), warning)
     return replace(statistics, warnings=tuple(warnings))
@@ -396,16 +353,5 @@ def _where(reader: Reader) -> str:
     return first if len(reader.paths) < 2 else f"{first} and {len(reader.paths) - 1:,} more"
 
 
-def _one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole if whole.type in (pa.string(), pa.large_string()) else whole.cast(pa.string())
-
-
 def _float(column: pa.ChunkedArray) -> Float:
     return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
-
-
-def _thinned(ids: pa.Array, most: int) -> pa.Array:
-    """Evenly spaced identifiers, copied so that the batch they come from can be freed."""
-    step = max(1, len(ids) // most)
-    return _one_array(ids).cast(pa.string()).take(pa.array(np.arange(0, len(ids), step)))

@@ -89,7 +89,7 @@ def test_modes_differ_on_strand_and_duplicates():
     assert strict.counts == {
         "matched": 1, "strand": 1, "palindromic": 1, "missing_value": 1, "duplicate_conflict": 2,
     }  # fmt: skip
-    assert strict.strand == "unknown"
+    assert strict.strand == "unknown" and "1 A/T or C/G rows were dropped" in strict.warnings[-1]
     assert read_trait(gwas(rows), panel, palindromes="forward").z[3] == 1
 
 
