@@ -20,7 +20,7 @@ from gputwas.files import atomic_path
 
 __all__ = [
     "array_view",
-    "float32_columns",
+    "float_columns",
     "matrix_view",
     "open_batch",
     "open_table",
@@ -60,15 +60,17 @@ def write_arrays(
     write_batch(path, list(arrays), columns, metadata)
 
 
-def float32_columns(matrix: np.ndarray) -> list[pa.Array]:
-    """Columns of a (rows, columns) matrix as padded Arrow arrays; one copy for all of them."""
+def float_columns(matrix: np.ndarray) -> list[pa.Array]:
+    """Columns of a float32 or float64 (rows, columns) matrix as padded Arrow arrays; one copy for all."""
     rows, count = matrix.shape
-    wide = -(-rows * 4 // _ALIGNMENT) * _ALIGNMENT // 4
-    padded = np.zeros((count, wide), dtype=np.float32)
+    item = matrix.dtype.itemsize
+    wide = -(-rows * item // _ALIGNMENT) * _ALIGNMENT // item
+    padded = np.zeros((count, wide), dtype=matrix.dtype)
     padded[:, :rows] = matrix.T
     buffer = pa.py_buffer(padded)
+    kind = pa.from_numpy_dtype(matrix.dtype)
     return [
-        pa.Array.from_buffers(pa.float32(), rows, [None, buffer.slice(column * wide * 4, wide * 4)])
+        pa.Array.from_buffers(kind, rows, [None, buffer.slice(column * wide * item, wide * item)])
         for column in range(count)
     ]
 
@@ -88,7 +90,7 @@ def write_batch(
     columns: Sequence[pa.Array],
     metadata: Mapping[bytes, bytes] | None = None,
 ) -> None:
-    """Write padded columns (from `float32_columns` or alike) so that the first begins at a multiple of 64."""
+    """Write padded columns (from `float_columns` or alike) so that the first begins at a multiple of 64."""
     fields = [
         pa.field(name, column.type, nullable=False) for name, column in zip(names, columns, strict=True)
     ]
@@ -179,25 +181,27 @@ def array_view(column: pa.Array) -> np.ndarray:
 
 
 def matrix_view(batch: pa.RecordBatch) -> np.ndarray:
-    """Columns of a float32 batch side by side.
+    """Columns of a batch of one floating type side by side.
 
     Returns
     -------
-    float32 (rows, columns), read-only: a view if the columns lie at a constant distance (as
+    (rows, columns) of that type, read-only: a view if the columns lie at a constant distance (as
     `write_batch` leaves them), else a copy. Each column is contiguous; between columns there may be padding.
     """
     rows, count = batch.num_rows, batch.num_columns
-    starts = np.array([c.buffers()[1].address + 4 * c.offset for c in batch.columns], dtype=np.int64)
+    dtype = np.dtype(batch.schema.types[0].to_pandas_dtype()) if count else np.dtype(np.float32)
+    item = dtype.itemsize
+    starts = np.array([c.buffers()[1].address + item * c.offset for c in batch.columns], dtype=np.int64)
     steps = np.unique(np.diff(starts))
     if rows == 0 or count == 0:
-        return np.empty((rows, count), dtype=np.float32, order="F")
-    if len(steps) > 1 or np.any(steps < 4 * rows):
+        return np.empty((rows, count), dtype=dtype, order="F")
+    if len(steps) > 1 or np.any(steps < item * rows):
         stacked = np.stack([array_view(column) for column in batch.columns]).T
         stacked.flags.writeable = False
         return stacked
-    step = int(steps[0]) if len(steps) else 4 * rows
-    buffer = pa.foreign_buffer(int(starts[0]), step * (count - 1) + 4 * rows, base=batch)
-    return np.ndarray((rows, count), dtype=np.float32, buffer=buffer, strides=(4, step))
+    step = int(steps[0]) if len(steps) else item * rows
+    buffer = pa.foreign_buffer(int(starts[0]), step * (count - 1) + item * rows, base=batch)
+    return np.ndarray((rows, count), dtype=dtype, buffer=buffer, strides=(item, step))
 
 
 def _damaged(path: str | os.PathLike[str], error: Exception) -> InputError:

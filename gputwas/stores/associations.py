@@ -18,7 +18,7 @@ import pyarrow as pa
 from gputwas.errors import InputError
 from gputwas.stores.arrow import (
     array_view,
-    float32_columns,
+    float_columns,
     matrix_view,
     open_batch,
     open_table,
@@ -214,7 +214,8 @@ class AssociationStore:
 
         Parameters
         ----------
-        z, effect : float32 (models of the tissue, traits of the block), NaN where there is none.
+        z, effect : float32 or float64, both the same, (models of the tissue, traits of the block), NaN where
+            there is none. float64 doubles the store.
 
         Raises
         ------
@@ -226,13 +227,13 @@ class AssociationStore:
         names = self.block_traits(block)
         shape = (rows.stop - rows.start, len(names))
         for kind, values in zip(_KINDS, (z, effect), strict=True):
-            if values.shape != shape or values.dtype != np.float32:
-                raise ValueError(f"{kind} is {values.dtype} {values.shape}, not float32 {shape}")
+            if values.shape != shape or values.dtype not in (np.float32, np.float64):
+                raise ValueError(f"{kind} is {values.dtype} {values.shape}, not float32 or float64 {shape}")
         for kind, values in zip(_KINDS, (z, effect), strict=True):
-            write_batch(self._shard(tissue, block, kind), names, float32_columns(values))
+            write_batch(self._shard(tissue, block, kind), names, float_columns(values))
 
     def read_block(self, tissue: str, block: int, kind: Kind = "z") -> np.ndarray:
-        """Results of a tissue and block as a read-only float32 (models, traits) view, columns contiguous.
+        """Results of a tissue and block as a read-only (models, traits) view, columns contiguous.
 
         Raises
         ------
@@ -247,12 +248,12 @@ class AssociationStore:
         return matrix_view(batch)
 
     def read_trait(self, tissue: str, trait: str, kind: Kind = "z") -> np.ndarray:
-        """Results of one trait in one tissue, read-only float32 (models,); errors as for `read_block`."""
+        """Results of one trait in one tissue, read-only (models,); errors as for `read_block`."""
         block, column = self.locate(trait)
         return array_view(open_batch(self._existing(tissue, block, kind)).column(column))
 
     def iter_tissue(self, tissue: str, kind: Kind = "z") -> Iterator[tuple[int, list[str], np.ndarray]]:
-        """All blocks of a tissue in order: number, names of the traits, float32 (models, traits) view."""
+        """All blocks of a tissue in order: number, names of the traits, (models, traits) view."""
         for block in range(self.n_blocks):
             yield block, self.block_traits(block), self.read_block(tissue, block, kind)
 

@@ -6,18 +6,15 @@ advisory (``flock`` on ``<store>/.lock``); readers never take it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import logging
 import os
 import socket
 from types import TracebackType
 
 from gputwas.errors import InputError
-from gputwas.files import disk_errors
 
 __all__ = ["LOCK_NAME", "StoreLock"]
-
-log = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
 
@@ -38,8 +35,9 @@ class StoreLock:
         self.path = os.path.join(folder, LOCK_NAME)
         self._owner = os.getpid()
         self._descriptor: int | None = self._acquire()
-        os.ftruncate(self._descriptor, 0)
-        with disk_errors(folder):
+        # The note only serves a message: on a full disk, what is written next says so.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{self._owner} {socket.gethostname()}\n".encode(), 0)
 
     def _acquire(self) -> int:
