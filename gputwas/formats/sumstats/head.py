@@ -216,6 +216,7 @@ def _delimiter(header: str, rows: list[str], separator: str | None) -> str:
     candidates.append("whitespace")
     for candidate in candidates:
         width = len(cells_of(header, candidate))
-        if width > 1 and any(len(cells_of(row, candidate)) == width for row in rows[:20]):
+        shapes = {len(cells_of(row, candidate)) - width for row in rows[:20]}
+        if width > 1 and shapes & {0, 1}:  # 1: row names, or a separator behind the last cell
             return candidate
     return candidates[0]
