@@ -153,7 +153,7 @@ def _refusal(name: str, found: object, expected: str) -> UsageError:
 
 
 PRESETS: dict[str, StudyConfig] = {
-    "demo": StudyConfig(direct_variance=2e-5),
+    "demo": StudyConfig(direct_variance=2e-5, strand_share=0.004),
     "test": StudyConfig(
         n_genes=24, n_tissues=2, n_traits=5, n_blocks=18, n_empty_blocks=4, n_variants_per_block=12,
         n_haplotypes=60, causal_genes=(0, 2, 1), effect_variance=(3e-3, 6e-3), null_every=5,

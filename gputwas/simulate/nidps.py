@@ -38,7 +38,7 @@ CORTEX = (
 )  # fmt: skip
 TRACTS = (
     ("Superior_longitudinal_fasciculus", "association"), ("Anterior_corona_radiata", "projection"),
-    ("Cingulum_cingulate_gyrus", "limbic"), ("External_capsule", "association"),
+    ("Cingulum_cingulate_gyrus", "limbic"), ("External_capsule", "projection"),
     ("Posterior_thalamic_radiation", "projection"), ("Corticospinal_tract", "brainstem"),
     ("Uncinate_fasciculus", "association"), ("Anterior_limb_of_internal_capsule", "projection"),
     ("Cingulum_hippocampus", "limbic"), ("Superior_corona_radiata", "projection"),
@@ -86,7 +86,9 @@ def nidps(n_traits: int) -> list[Nidp]:
 
 def _endless() -> Iterator[Nidp]:
     desikan = (("aparc-Desikan", "Desikan", ("area", "volume"), region) for region in CORTEX)
-    dkt = (("aparc-DKTatlas", "DKTatlas", ("thickness", "volume"), region) for region in reversed(CORTEX))
+    # The DKT parcellation joined the banks of the temporal sulcus to their neighbours.
+    dkt_regions = [region for region in reversed(CORTEX) if region[0] != "bankssts"]
+    dkt = (("aparc-DKTatlas", "DKTatlas", ("thickness", "volume"), region) for region in dkt_regions)
     edges = _edges()
     tracts, nuclei = iter(TRACTS), iter(NUCLEI)
     for group in count():
