@@ -41,18 +41,19 @@ def _median(items: Sequence[Measurement], field: str) -> float:
 
 
 def markdown(measurements: Sequence[Measurement], base: str) -> str:
-    """Table of medians: one row per program and step, wall time also as a multiple of program `base`'s sum.
+    """Table of medians: one row per program and step, times also as multiples of program `base`'s sum.
 
     Steps of a program within one repeat are summed where there are several (peak memory: their maximum).
     """
     rows = [
-        "| program | step | repeats | wall s (min .. max) | processor s | peak memory MiB | wall, relative |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| program | step | repeats | wall s (min .. max) | processor s | peak memory MiB | wall, relative "
+        "| processor, relative |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     totals = {
         program: _totals(measurements, program) for program in dict.fromkeys(m.program for m in measurements)
     }
-    reference = _median(totals[base], "wall_s") if base in totals else None
+    reference = totals.get(base, ())
     for program, total in totals.items():
         steps = dict.fromkeys(m.step for m in measurements if m.program == program)
         for step in steps:
@@ -79,12 +80,14 @@ def _totals(measurements: Sequence[Measurement], program: str) -> list[Measureme
     return found
 
 
-def _row(program: str, step: str, items: Sequence[Measurement], reference: float | None) -> str:
-    """One line of the table."""
+def _row(program: str, step: str, items: Sequence[Measurement], reference: Sequence[Measurement]) -> str:
+    """One line of the table; times relative to those of `reference`, if there are any."""
     walls = [item.usage.wall_s for item in items]
-    median = statistics.median(walls)
-    relative = f"{median / reference:.3g}" if reference else ""
+    relative = " | ".join(
+        f"{_median(items, field) / _median(reference, field):.3g}" if reference else ""
+        for field in ("wall_s", "cpu_s")
+    )
     return (
-        f"| {program} | {step} | {len(items)} | {median:.2f} ({min(walls):.2f} .. {max(walls):.2f}) "
+        f"| {program} | {step} | {len(items)} | {_median(items, 'wall_s'):.2f} ({min(walls):.2f} .. {max(walls):.2f}) "
         f"| {_median(items, 'cpu_s'):.2f} | {_median(items, 'peak_rss_bytes') / 2**20:.0f} | {relative} |"
     )

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work", type=Path, help="folder for the inputs (default: a temporary one, removed after)"
     )
-    parser.add_argument("--name", default="spredixcan", help="results go to bench/results/NAME.*")
+    parser.add_argument("--name", default="spredixcan", help="results go to bench/results/NAME-CASE.*")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
 
 
@@ -72,13 +72,13 @@ def main(options: argparse.Namespace) -> int:
     about = {"machine": peers.machine(), "versions": peers.versions(programs), "seed": options.seed}
     work = Path(tempfile.mkdtemp(prefix="gputwas-bench-")) if options.work is None else options.work
     try:
-        pages = [_run_case(case, options, programs, work / case, about) for case in _cases(options.case)]
+        for case in _cases(options.case):
+            page = _heading(about) + _run_case(case, options, programs, work / case, about)
+            (options.results / f"{options.name}-{case}.md").write_text(page)
+            print(page)
     finally:
         if options.work is None:
             shutil.rmtree(work, ignore_errors=True)
-    page = options.results / f"{options.name}.md"
-    page.write_text(_heading(about) + "\n".join(pages))
-    print(page.read_text())
     return 0
 
 

@@ -117,6 +117,7 @@ def import_(
         bool,
         typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end."),
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the store anew.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Also write the report as TSV.")] = None,
 ) -> None:
     """Read GWAS files, align them to the models' variants, and keep z and effect of each trait.
@@ -140,7 +141,8 @@ def import_(
     )  # fmt: skip
     table = import_gwas(
         entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,  # type: ignore[arg-type]
-        palindromes=palindromes, min_found=min_found, workers=workers, keep_going=keep_going,  # type: ignore[arg-type]
+        palindromes=palindromes, min_found=min_found, workers=workers,  # type: ignore[arg-type]
+        keep_going=keep_going, overwrite=overwrite,
     )  # fmt: skip
     if report is not None:
         write_table(table, report)

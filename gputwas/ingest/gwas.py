@@ -58,6 +58,7 @@ class TraitInput:
     dialect : name of the file's dialect; None = told from the header.
     columns : role -> header name; None = as the dialect has it.
     separator, skip_until_header, handle_empty_columns : how to read an unusual file.
+    effect : "beta" or "log_odds" where the file's effect sizes are to be called so; None = told from the file.
     annotation : anything else that is to be kept with the trait (modality, atlas ...).
     """
 
@@ -72,6 +73,7 @@ class TraitInput:
     separator: str | None = None
     skip_until_header: str | None = None
     handle_empty_columns: bool = False
+    effect: str | None = None
     annotation: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -254,16 +256,21 @@ def _import_missing(
     jobs = [(trait, options, min_found) for trait in todo]
     workers = min(workers, len(todo))
     stop = Event()
+    layout = ""  # said again only when it changes: thousands of files of one kind are one line
     with progress("reading GWAS", len(todo), "traits") as shown:
         for position, result in run_jobs(_read_one, jobs, _prepare, (panel,), workers, stop):
             name = todo[position].trait
             if isinstance(result, GputwasError):
                 failures[name] = result
-                log.error("%s: %s", name, result)
-                if not keep_going:
+                if keep_going:
+                    log.error("%s: %s", name, result)
+                else:
                     stop.set()  # what is being read is still stored
             else:
                 _store_one(store, todo[position], result, repeat_warnings=workers > 1)
+                level = logging.DEBUG if result.statistics.layout == layout else logging.INFO
+                layout = result.statistics.layout
+                log.log(level, "%s: %s", name, layout)
             shown.advance()
     if failures and not keep_going:
         raise next(failures[trait.trait] for trait in todo if trait.trait in failures)
@@ -272,7 +279,6 @@ def _import_missing(
 
 def _store_one(store: GwasStore, trait: TraitInput, found: _Result, *, repeat_warnings: bool) -> None:
     statistics = found.statistics
-    log.info("%s: %s", trait.trait, statistics.layout)
     if repeat_warnings:
         for warning in statistics.warnings:
             log.warning("%s: %s", trait.trait, warning)
@@ -326,7 +332,7 @@ def _metadata(
         "n": trait.n if trait.n is not None else found.n,
         "build": trait.build,
         "dialect": found.dialect,
-        "effect": found.effect,
+        "effect": found.effect if found.effect == "none" else trait.effect or found.effect,
         "h2": trait.h2,
         "h2_se": trait.h2_se,
         "rows_read": found.rows_read,

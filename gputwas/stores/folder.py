@@ -69,9 +69,12 @@ def claim(
     folder = os.fspath(path)
     existed = os.path.isdir(folder)
     _check_folder(folder, format)
-    with disk_errors(os.path.dirname(os.path.abspath(folder))):
-        os.makedirs(folder, exist_ok=True)
-    lock = StoreLock(folder)
+    try:
+        with disk_errors(folder):
+            os.makedirs(folder, exist_ok=True)
+            lock = StoreLock(folder)
+    except OSError as error:
+        raise InputError(f"cannot write here, {error.strerror}", path=folder) from error
     try:
         manifest = _continued(folder, format, contents, parameters, inputs, overwrite)
     except BaseException:

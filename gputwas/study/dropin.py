@@ -20,7 +20,7 @@ from gputwas.errors import InputError, UsageError
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.metaxcan import read_associations, write_associations
 from gputwas.formats.predictdb import read_models
-from gputwas.formats.sumstats import open_sumstats
+from gputwas.formats.sumstats import SumstatsReader, open_sumstats
 from gputwas.formats.tables import check_table_path, write_table
 from gputwas.ingest.models import pack_models
 from gputwas.ingest.trait import TraitStatistics, read_trait
@@ -245,14 +245,11 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
 
 
 def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
-    reader = open_sumstats(
-        gwas_paths(options),
-        columns=options.columns(),
-        separator=options.separator,
-        skip_until_header=options.skip_until_header,
-        handle_empty_columns=options.handle_empty_columns,
-        parity=True,
-    )
+    reader = _reader(options, options.columns())
+    if "TEST" in reader.layout.header:
+        # PLINK 2 writes rows of covariates and other models below those of the SNP; the reference lets the
+        # last of them win, here only additive rows count
+        reader = _reader(options, {**options.columns(), "test": "TEST"})
     if options.snp_map_file is not None:
         return mapped_trait(
             reader,
@@ -267,6 +264,17 @@ def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
         mode="parity",
         keep_non_rsid=options.keep_non_rsid,
         pvalue_fix=options.input_pvalue_fix,
+    )
+
+
+def _reader(options: SPrediXcanOptions, columns: dict[str, str]) -> SumstatsReader:
+    return open_sumstats(
+        gwas_paths(options),
+        columns=columns,
+        separator=options.separator,
+        skip_until_header=options.skip_until_header,
+        handle_empty_columns=options.handle_empty_columns,
+        parity=True,
     )
 
 

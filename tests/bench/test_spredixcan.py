@@ -49,8 +49,8 @@ def program(path: Path, text: str) -> Path:
 
 def test_times_come_with_agreeing_answers(tmp_path: Path) -> None:
     assert bench(tmp_path, "--name", "x") == 0
-    page = (tmp_path / "x.md").read_text()
-    assert "One trait, one tissue" in page and "2 traits, 2 tissues" in page
+    assert "## One trait, one tissue" in (tmp_path / "x-one.md").read_text()
+    assert "## 2 traits, 2 tissues" in (tmp_path / "x-many.md").read_text()
     one, many = (
         [json.loads(line) for line in (tmp_path / f"x-{case}.jsonl").read_text().splitlines()]
         for case in ("one", "many")

@@ -218,6 +218,12 @@ def test_ssf_takes_the_odds_ratio_where_beta_is_empty(tmp_path):
     assert row["variant_id"] == "1_1000_A_G"  # made, as the file has no id column
 
 
+def test_ssf_takes_variant_id_where_rsid_is_empty(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text(FILES["gwas_ssf"].replace("\trs1\n", "\t#NA\n"))
+    assert read(path)[0]["variant_id"] == "1_1000_A_G"
+
+
 def test_forced_dialect_that_does_not_fit_names_what_is_lacking(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text(FILES["cojo"])

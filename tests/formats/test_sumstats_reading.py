@@ -176,6 +176,23 @@ def test_quoted_tables_with_row_names_as_r_writes_them(tmp_path):
     assert table(path)["variant_id"].to_pylist() == ["rs,1"]
 
 
+def test_blanks_around_cells_are_no_part_of_them(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("SNP, A1, A2, BETA, SE\nrs1, a, g , 0.1, 0.2\nrs2 , c, t,  NA, 0.2\n")
+    kept = table(path, keep=lambda ids: pc.is_in(ids, value_set=pa.array(["rs1", "rs2"])))
+    assert kept["variant_id"].to_pylist() == ["rs1", "rs2"]
+    assert kept["effect_allele"].to_pylist() == ["A", "C"] and kept["beta"].to_pylist() == [0.1, None]
+
+
+def test_a_header_behind_many_comment_lines_and_a_very_wide_one(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("## remark\n" * 40_000 + HEADER + rows(3))
+    assert table(path).num_rows == 3
+    wide = [f"column{i}" for i in range(40_000)]
+    path.write_text("\t".join([*HEADER.split(), *wide]) + "\n" + "\t".join([*rows(1).split(), *wide]) + "\n")
+    assert table(path)["variant_id"].to_pylist() == ["rs1"]
+
+
 def test_a_separator_at_the_end_of_rows(tmp_path):
     path = tmp_path / "x.tsv"
     path.write_text("SNP\tA1\tA2\tBETA\tSE\nrs1\tA\tG\t0.1\t0.2\t\nrs2\tA\tG\t\t0.2\t\n")
@@ -376,3 +393,12 @@ def test_gwas_vcf_errors_name_the_line(tmp_path):
     path.write_text(VCF + "1\t1000\trs1\tA\tG\t.\tPASS\t.\tGT\t0/1\n")
     with pytest.raises(InputError, match="VCF without effects"):
         sniff(path)
+
+
+def test_gwas_vcf_fields_named_by_the_caller(tmp_path):
+    path = tmp_path / "x.vcf"
+    path.write_text(VCF + "1\t1000\trs1\tA\tG\t.\tPASS\t.\tES:SE:ZZ\t0.1:0.2:-4\n")
+    assert table(path, columns={"z": "ZZ"})["z"].to_pylist() == [-4]
+    for columns in ({"z": "QQ"}, {"variant_id": "ID"}):
+        with pytest.raises(InputError, match="ES, SE, ZZ"):
+            sniff(path, columns=columns)

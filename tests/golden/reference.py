@@ -65,7 +65,7 @@ def assert_same(
     Parameters
     ----------
     relative : bound of all real numbers; p is compared on the log scale.
-    z_bound : if given, z may differ by z_bound max(1, |z|) and p and effect size accordingly.
+    z_bound : if given, z may differ by z_bound max(1, |z|), and p and effect size accordingly.
     text : counts and names must be spelled the same.
     """
     ours, theirs = read_rows(got), read_rows(want)
@@ -82,10 +82,12 @@ def assert_same(
                 assert found == value if text else float(found) == float(value), where
             else:
                 bound = relative if z_bound is None or column == "var_g" else max(relative, z_bound)
-                assert _close(float(found), float(value), column, bound, z_bound), where
+                assert _close(float(found), float(value), column, reference, bound, z_bound), where
 
 
-def _close(found: float, value: float, column: str, relative: float, z_bound: float | None) -> bool:
+def _close(
+    found: float, value: float, column: str, row: dict[str, str], relative: float, z_bound: float | None
+) -> bool:
     if column in ("pvalue", "best_gwas_p"):
         if found < SMALLEST_P and value < SMALLEST_P:
             return True
@@ -93,6 +95,9 @@ def _close(found: float, value: float, column: str, relative: float, z_bound: fl
         slack = 1e-6 if z_bound is None else z_bound
         size = abs(math.log10(value)) if value > 0 else 308.0
         return abs(math.log10(found) - math.log10(value)) <= slack * max(1.0, 5 * size)
+    if column == "effect_size" and z_bound is not None:
+        z = abs(float(row["zscore"]))  # effect and z cancel alike, so the bound is on the scale of z = 1
+        return abs(found - value) <= z_bound * abs(value) * max(1.0, z) / max(z, 1e-9)
     if column == "zscore" and z_bound is not None:
         return abs(found - value) <= z_bound * max(1.0, abs(value))
     return math.isclose(found, value, rel_tol=relative, abs_tol=1e-12)

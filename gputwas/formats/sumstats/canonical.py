@@ -82,6 +82,7 @@ class Canonical:
     ----------
     tests : values of the test column whose rows stay. id_list : ids may be comma-separated lists.
     roles : canonical columns wanted, or None for all that the file has.
+    padded : ids may have blanks around them.
     """
 
     path: str
@@ -92,6 +93,7 @@ class Canonical:
     tests: tuple[str, ...] = ("ADD",)
     id_list: bool = False
     roles: frozenset[str] | None = None
+    padded: bool = False
 
     def batch(self, raw: RawBlock) -> pa.RecordBatch:
         """Interpret one block; counts are added to."""
@@ -111,7 +113,7 @@ class Canonical:
         self.counts.read += total
         self.counts.malformed += raw.malformed
         rows = np.arange(total)
-        if "test" in columns and not self.parity:
+        if "test" in columns:
             test = pc.is_in(columns.pop("test"), value_set=pa.array(self.tests))
             columns, rows = _filtered(columns, rows, test)
             self.counts.other_test += total - len(rows)
@@ -120,6 +122,8 @@ class Canonical:
         if "variant_id" not in columns:
             columns["variant_id"] = _made_ids(columns)
         columns["variant_id"] = _text(columns["variant_id"])
+        if self.padded:
+            columns["variant_id"] = pc.utf8_trim_whitespace(columns["variant_id"])
         if self.keep is None and not self.parity:
             columns, rows = self._without_headers(columns, rows)
         if self.id_list:
@@ -163,7 +167,7 @@ class Canonical:
                 out[role] = to_float(
                     columns[role], cells[role], thousands=role == "n", lenient=role in _LENIENT
                 )
-                if not self.parity or role == "odds_ratio":
+                if not self.parity or role in ("odds_ratio", "p"):  # MetaXcan turns the sign where p > 1
                     check(role, out[role], columns[role], cells[role])
         if "sign" in columns:
             out["sign"] = signs(columns["sign"], cells["sign"])

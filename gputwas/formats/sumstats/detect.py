@@ -222,6 +222,9 @@ def _detected(
     columns = {
         role: name for role, spec in found.columns.items() if (name := _first(spec, header)) is not None
     }
+    if isinstance(ids := found.columns.get("variant_id"), tuple):
+        present = [name for entry in ids if (name := _first(entry, header)) is not None]
+        columns["variant_id"] = next((n for n in present if _used(n, header, sample)), present[0])
     notes = list(found.notes)
     _settle(columns, header, sample, notes)
     n = _cases_and_controls(header) if found.name == "daner" else None

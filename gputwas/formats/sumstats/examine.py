@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-_HEAD_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 18
 _LONG_HEAD_BYTES = 64 << 20
 _MARKS = (
     ("\t", "tabs"),
@@ -147,14 +147,25 @@ def _head(
 ) -> Head:
     start = read_start(path, compression, _HEAD_BYTES)
     try:
-        return read_head(start, path, separator=separator, skip_until_header=skip_until_header, parity=parity)
+        return read_head(
+            _whole_lines(start), path, separator=separator, skip_until_header=skip_until_header, parity=parity
+        )
     except InputError:
         longer = read_start(path, compression, _LONG_HEAD_BYTES) if len(start) >= _HEAD_BYTES else start
         if len(longer) == len(start):
             raise
         return read_head(
-            longer, path, separator=separator, skip_until_header=skip_until_header, parity=parity
+            _whole_lines(longer),
+            path,
+            separator=separator,
+            skip_until_header=skip_until_header,
+            parity=parity,
         )
+
+
+def _whole_lines(start: bytes) -> bytes:
+    """Leave out a last line that goes on behind what was read."""
+    return start[: start.rfind(b"\n") + 1] if len(start) in (_HEAD_BYTES, _LONG_HEAD_BYTES) else start
 
 
 def _one_cell(head: Head, path: str) -> InputError:

@@ -31,6 +31,7 @@ class Head:
     body_line : its 1-based line number.
     sample : cells of up to 1,000 first data rows that have as many cells as the header.
     comments : the comment lines above the header.
+    padded : some cells of the sample have blanks around them, which are no part of the value.
     """
 
     names: tuple[str, ...]
@@ -40,6 +41,7 @@ class Head:
     body_line: int
     sample: list[list[str]]
     comments: tuple[str, ...]
+    padded: bool
 
 
 def cells_of(line: str, delimiter: str, quoted: bool = False) -> list[str]:
@@ -145,6 +147,7 @@ def read_head(
         body_line=start.count(b"\n", 0, begin) + at + 2,
         sample=sample,
         comments=tuple(lines[:at]),
+        padded=any(cell != cell.strip() for row in sample[:100] for cell in row),
     )
 
 

@@ -93,6 +93,7 @@ class SumstatsReader:
             tests=dialect.tests if dialect else ("ADD",),
             id_list=dialect is not None and dialect.id_list and not self._parity,
             roles=self._roles,
+            padded=source.head is not None and source.head.padded,
         )
 
     def _needed(self, source: Source) -> dict[str, str]:

@@ -66,6 +66,7 @@ def vcf_layout(head: Head, path: str, columns: Mapping[str, str] | None) -> Layo
             expected="ES and SE (or EZ) as in GWAS-VCF",
             remedy="Genotype VCFs are not summary statistics.",
         )
+    taken |= _given_fields(columns or {}, fields, path, head.body_line - 1)
     case_control = any(re.search(r"StudyType=\"?CaseControl", line) for line in head.comments)
     roles = {
         "variant_id": "ID",
@@ -80,6 +81,25 @@ def vcf_layout(head: Head, path: str, columns: Mapping[str, str] | None) -> Layo
     if case_control:
         notes.append("ES is a log odds ratio")
     return Layout("gwas_vcf", roles, "\t", tuple(notes), None, head.names, case_control)
+
+
+def _given_fields(columns: Mapping[str, str], fields: set[str], path: str, line: int) -> dict[str, str]:
+    """Return the FORMAT fields the caller names for roles: {"z": "EZ"}."""
+    given = {}
+    for role, name in columns.items():
+        field = name.removeprefix("FORMAT/")
+        if role == "sample":
+            continue
+        if role not in FIELDS or field not in fields:
+            raise InputError(
+                f"the {role} of a VCF cannot be read from there",
+                path=path,
+                line=line,
+                column=name,
+                expected=f"for {', '.join(FIELDS)} a FORMAT field ({', '.join(sorted(fields))})",
+            )
+        given[role] = f"FORMAT/{field}"
+    return given
 
 
 def vcf_columns(head: Head, layout: Layout) -> dict[str, int]:
