@@ -1,0 +1,186 @@
+"""Prediction models: from databases and covariance files to a model store.
+
+In: PredictDB databases, covariance files or folders, perhaps a table of gene positions. Out: a store that all
+later work maps into memory, and an account of every tissue.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from gputwas.errors import InputError
+from gputwas.formats.covariance import read_covariances
+from gputwas.formats.predictdb import TissueModels, read_models
+from gputwas.ingest.models_pack import CovarianceSource, pack_models
+from gputwas.ingest.models_pairs import ModelFiles, PathLike, find_databases, pair_files, without_covariances
+from gputwas.ingest.models_report import ImportReport, TissueReport
+from gputwas.progress import progress
+from gputwas.stores.hashing import describe_inputs
+from gputwas.stores.models import (
+    ModelSet,
+    models_store_is_current,
+    read_models_store,
+    write_models_store,
+)
+
+__all__ = ["ImportReport", "TissueReport", "import_models", "pack_models", "read_gene_table"]
+
+log = logging.getLogger(__name__)
+
+
+def import_models(
+    models: PathLike | Sequence[PathLike],
+    covariances: PathLike | Sequence[PathLike] | None,
+    out: PathLike,
+    *,
+    snp_key: str | None = None,
+    gene_table: PathLike | pa.Table | None = None,
+    allow_missing_ld: bool = False,
+    single_snp_model: bool = False,
+    overwrite: bool = False,
+) -> ImportReport:
+    """Import the models of any number of tissues into a store.
+
+    A store at `out` that is complete from the same files and options is left as it is.
+
+    Parameters
+    ----------
+    models : databases, or folders of them.
+    covariances : covariance files, folders of them, or None for the folders of the databases; paired by
+        tissue, see `pair_files`. Not looked at with `single_snp_model`.
+    out : folder of the store.
+    snp_key : column of the databases that identifies SNPs, see `read_models`.
+    gene_table : gene positions, a table or a file for `read_gene_table`.
+    allow_missing_ld, single_snp_model : see `pack_models`.
+    overwrite : replace a store made from other files or options.
+
+    Raises
+    ------
+    InputError
+        For unusable files, a missing covariance, two tissues of one name, or a store from other inputs.
+    ResourceError
+        If the disk is full.
+    """
+    started = time.monotonic()
+    files = _files(models, covariances, single_snp_model)
+    inputs = describe_inputs(_input_paths(files, gene_table))
+    parameters = {
+        "tissues": [pair.tissue for pair in files],
+        "snp_key": snp_key,
+        "allow_missing_ld": allow_missing_ld,
+        "single_snp_model": single_snp_model,
+    }
+    if isinstance(gene_table, pa.Table):
+        # a table has no file whose digest would tell that it changed, so the store is always made anew
+        overwrite_anyway, genes = True, gene_table
+    else:
+        overwrite_anyway, genes = False, None if gene_table is None else read_gene_table(gene_table)
+        if not overwrite and models_store_is_current(out, inputs=inputs, parameters=parameters):
+            log.info("%s: the store is complete from the same files", os.fspath(out))
+            return _report_of_store(read_models_store(out), time.monotonic() - started)
+    sources = _read_all(files, snp_key)
+    model_set, report = pack_models(
+        sources, allow_missing_ld=allow_missing_ld, single_snp_model=single_snp_model, gene_table=genes
+    )
+    write_models_store(
+        out, model_set, inputs=inputs, parameters=parameters, overwrite=overwrite or overwrite_anyway
+    )
+    return ImportReport(report.tissues, report.variants, report.warnings, time.monotonic() - started)
+
+
+def read_gene_table(path: PathLike) -> pa.Table:
+    """Read gene positions: a tab-separated file with a header, plain or gzip.
+
+    Returns
+    -------
+    Table (genes,): gene, chromosome (string), start, end (int64, base pairs) and gene_name where the file has
+    it.
+
+    Raises
+    ------
+    InputError
+        If a column is absent or a position is no whole number.
+    """
+    name = os.fspath(path)
+    types = {"gene": pa.string(), "gene_name": pa.string(), "chromosome": pa.string(), "start": pa.int64(),
+             "end": pa.int64()}  # fmt: skip
+    try:
+        table = pyarrow.csv.read_csv(
+            name,
+            parse_options=pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"cannot read the gene table: {error}", path=name) from None
+    for wanted in ("gene", "chromosome", "start", "end"):
+        if wanted not in table.column_names:
+            raise InputError(
+                f"the gene table has no column {wanted}",
+                path=name,
+                found="columns " + ", ".join(table.column_names),
+                expected="tab-separated columns gene, chromosome, start, end and perhaps gene_name",
+            )
+    return table.select([column for column in types if column in table.column_names])
+
+
+def _files(
+    models: PathLike | Sequence[PathLike],
+    covariances: PathLike | Sequence[PathLike] | None,
+    single_snp_model: bool,
+) -> list[ModelFiles]:
+    databases = find_databases(models)
+    return without_covariances(databases) if single_snp_model else pair_files(databases, covariances)
+
+
+def _input_paths(files: Sequence[ModelFiles], gene_table: PathLike | pa.Table | None) -> list[PathLike]:
+    paths: list[PathLike] = [pair.database for pair in files]
+    paths += [pair.covariance for pair in files if pair.covariance is not None]
+    if gene_table is not None and not isinstance(gene_table, pa.Table):
+        paths.append(gene_table)
+    return paths
+
+
+def _read_all(
+    files: Sequence[ModelFiles], snp_key: str | None
+) -> list[tuple[TissueModels, CovarianceSource]]:
+    """All databases at once, for the panel needs them all; covariances are read when their turn comes."""
+    sources: list[tuple[TissueModels, CovarianceSource]] = []
+    with progress("Databases", len(files), "tissues") as shown:
+        for pair in files:
+            read = None if pair.covariance is None else functools.partial(read_covariances, pair.covariance)
+            sources.append((read_models(pair.database, snp_key=snp_key, tissue=pair.tissue), read))
+            shown.advance()
+    return sources
+
+
+def _report_of_store(model_set: ModelSet, seconds: float) -> ImportReport:
+    sizes = np.diff(model_set.offsets)
+    var_g = model_set.models["var_g"].to_numpy()
+    reports = []
+    for tissue in model_set.tissues:
+        rows = model_set.tissue_slice(tissue)
+        entries = slice(int(model_set.offsets[rows.start]), int(model_set.offsets[rows.stop]))
+        reports.append(
+            TissueReport(
+                tissue=tissue,
+                models=rows.stop - rows.start,
+                weights=entries.stop - entries.start,
+                snps=len(np.unique(model_set.variants[entries])),
+                genes_without_weights=None,
+                weights_left_out=None,
+                snps_without_ld=int((sizes[rows] - model_set.n_in_ld[rows]).sum()),
+                models_without_ld=int((model_set.n_in_ld[rows] == 0).sum()),
+                no_variance=int((var_g[rows] <= 0).sum()),
+                turned=None,
+                seconds=None,
+            )
+        )
+    return ImportReport(tuple(reports), model_set.panel.num_rows, (), seconds, already_there=True)

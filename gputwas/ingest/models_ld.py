@@ -1,0 +1,231 @@
+"""The LD of one tissue's models: packed triangles from the rows of a covariance file.
+
+In: the entries of a tissue with their signs, and its covariances. Out: the order in which a model's SNPs
+stand in its matrix, the triangle in the panel's orientation, var_g, and what is missing. All models at once,
+without a loop over genes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gputwas.errors import InputError
+from gputwas.formats.covariance import Covariances
+from gputwas.ingest.models_entries import TissueEntries
+
+__all__ = ["TissueLD", "tissue_ld", "unit_ld"]
+
+
+@dataclass(frozen=True, eq=False)
+class TissueLD:
+    """LD of one tissue's models.
+
+    Attributes
+    ----------
+    order : int64 (entries,): entries, model by model, those in LD first in the order of their matrix.
+    n_in_ld : int32 (models,): how many entries of each model have LD.
+    n_in_cov : int64 (models,), null where the gene is not in the covariance: SNPs of the gene that the
+        covariance has a value for, in the model or not.
+    ld : float64: upper triangles, n_in_ld (n_in_ld + 1) / 2 values each, for the panel's alleles.
+    var_g : float64 (models,): w'Γw over the SNPs in LD (Barbeira et al. 2018,
+        doi:10.1038/s41467-018-03621-1); NaN where there is none.
+    """
+
+    order: np.ndarray
+    n_in_ld: np.ndarray
+    n_in_cov: pa.Array
+    ld: np.ndarray
+    var_g: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Covariance rows between two SNPs of one model: entries of the two SNPs, and the value."""
+
+    first: np.ndarray
+    second: np.ndarray
+    values: np.ndarray
+
+
+def tissue_ld(entries: TissueEntries, signs: np.ndarray, covariances: Covariances) -> TissueLD:
+    """Pack the LD of a tissue.
+
+    A SNP is in LD if the covariance gives its variance; its place in the matrix is that of its first row as
+    RSID1, as in the reference. NA counts as absent.
+
+    Raises
+    ------
+    InputError
+        If the covariance of two SNPs of a model is absent though both variances are there, or a variance is
+        negative.
+    """
+    gene = pc.index_in(pa.array(covariances.genes, pa.string()), value_set=entries.genes["gene"])
+    model = np.repeat(gene.fill_null(-1).to_numpy(), np.diff(covariances.offsets))
+    used = ~np.isnan(covariances.values) & (model >= 0)
+    n_in_cov = _count_first_ids(model, used, covariances, gene, entries.genes.num_rows)
+    pairs = _pairs(entries, model, used, covariances)
+
+    diagonal = pairs.first == pairs.second
+    in_ld = np.zeros(len(entries.snp), dtype=bool)
+    in_ld[pairs.first[diagonal]] = True
+    inside = in_ld[pairs.first] & in_ld[pairs.second]
+    pairs = _Pairs(pairs.first[inside], pairs.second[inside], pairs.values[inside])
+    _refuse_negative(entries, covariances, pairs)
+    order, place, n_in_ld = _matrix_order(entries, in_ld, pairs)
+    ld, var_g = _triangles(entries, signs, covariances, pairs, place, n_in_ld)
+    return TissueLD(order, n_in_ld, n_in_cov, ld, var_g)
+
+
+def unit_ld(entries: TissueEntries) -> TissueLD:
+    """LD of models of a single SNP without a covariance: Γ is 1, as with --single_snp_model of the reference.
+
+    Raises
+    ------
+    InputError
+        If a model has more than one SNP: nothing is known of the covariance between them.
+    """
+    sizes = entries.sizes
+    if np.any(sizes > 1):
+        model = int(np.argmax(sizes > 1))
+        raise InputError(
+            f"gene {entries.genes['gene'][model]} has {sizes[model]} SNPs, not a single one",
+            path=entries.path,
+            remedy="Give the covariance of these models instead of --single-snp-model.",
+        )
+    return TissueLD(
+        order=np.arange(len(entries.snp)),
+        n_in_ld=sizes.astype(np.int32),
+        n_in_cov=pa.array(sizes),
+        ld=np.ones(len(entries.snp)),
+        var_g=entries.weights**2,
+    )
+
+
+def _count_first_ids(
+    model: np.ndarray, used: np.ndarray, covariances: Covariances, gene: pa.Array, n_models: int
+) -> pa.Array:
+    """Number of different RSID1 with a value, per model; null for models whose gene has no row at all."""
+    size = max(len(covariances.snps), 1)
+    key = model[used].astype(np.int64) * size + covariances.id1[used]
+    key = np.sort(key[np.flatnonzero(np.diff(key, prepend=-1))])  # rows of one RSID1 mostly follow each other
+    key = key[np.flatnonzero(np.diff(key, prepend=-1))]
+    counts = np.bincount(key // size, minlength=n_models)
+    absent = np.ones(n_models, dtype=bool)
+    absent[gene.drop_null().to_numpy(zero_copy_only=False)] = False
+    return pa.array(counts, pa.int64(), mask=absent)
+
+
+def _pairs(entries: TissueEntries, model: np.ndarray, used: np.ndarray, covariances: Covariances) -> _Pairs:
+    """Rows whose two SNPs are both in the model, in file order."""
+    snp = pc.index_in(covariances.snps, value_set=entries.ids).fill_null(-1).to_numpy().astype(np.int64)
+    size = max(len(entries.ids), 1)
+    key = entries.model.astype(np.int64) * size + entries.snp
+    order = np.argsort(key)
+    sorted_key = key[order]
+
+    def entry(ids: np.ndarray, model: np.ndarray) -> np.ndarray:
+        wanted = model * size + ids
+        place = np.minimum(np.searchsorted(sorted_key, wanted), len(sorted_key) - 1)
+        return np.where((ids >= 0) & (sorted_key[place] == wanted), order[place], -1)
+
+    rows = np.flatnonzero(used)
+    if not len(key) or not len(rows):
+        nothing = np.empty(0, np.int64)
+        return _Pairs(nothing, nothing, np.empty(0))
+    model, id1, id2 = model[rows].astype(np.int64), covariances.id1[rows], covariances.id2[rows]
+    begins = (np.diff(model, prepend=-1) != 0) | (np.diff(id1, prepend=-1) != 0)
+    starts = np.flatnonzero(begins)  # one search for each run of rows with the same first SNP
+    first = entry(snp[id1[starts]], model[starts])[np.cumsum(begins) - 1]
+    second = entry(snp[id2], model)
+    known = (first >= 0) & (second >= 0)
+    return _Pairs(first[known], second[known], covariances.values[rows[known]])
+
+
+def _matrix_order(
+    entries: TissueEntries, in_ld: np.ndarray, pairs: _Pairs
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Order of the entries, place of each entry in its model, and number in LD per model."""
+    count = len(entries.snp)
+    appears = np.arange(count) + len(pairs.first)  # not in LD: behind the others, as they were
+    appears[pairs.first[::-1]] = np.arange(len(pairs.first))[::-1]  # the first row is written last
+    order = np.lexsort((appears, ~in_ld, entries.model))
+    starts = np.concatenate([[0], np.cumsum(entries.sizes)])
+    place = np.empty(count, dtype=np.int64)
+    place[order] = np.arange(count) - starts[entries.model]
+    n_in_ld = np.bincount(entries.model[in_ld], minlength=entries.genes.num_rows).astype(np.int32)
+    return order, place, n_in_ld
+
+
+def _triangles(
+    entries: TissueEntries,
+    signs: np.ndarray,
+    covariances: Covariances,
+    pairs: _Pairs,
+    place: np.ndarray,
+    n_in_ld: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Packed triangles and var_g."""
+    size = n_in_ld.astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(size * (size + 1) // 2)])
+    model = entries.model[pairs.first]
+    i = np.minimum(place[pairs.first], place[pairs.second])
+    j = np.maximum(place[pairs.first], place[pairs.second])
+    cell = starts[model] + i * size[model] - i * (i - 1) // 2 + (j - i)
+    ld = np.full(starts[-1], np.nan)
+    ld[cell] = pairs.values
+    if np.isnan(ld).any():
+        raise _missing_pair(entries, covariances, place, n_in_ld, starts, int(np.argmax(np.isnan(ld))))
+    term = np.empty(len(ld))  # a pair given in both orders fills its cell twice, not two cells
+    weights = entries.weights
+    term[cell] = weights[pairs.first] * weights[pairs.second] * np.where(i == j, 1.0, 2.0)
+    term *= ld
+    var_g = np.full(len(size), np.nan)
+    has_ld = size > 0
+    if has_ld.any():
+        var_g[has_ld] = np.add.reduceat(term, starts[:-1][has_ld])
+    ld[cell] = pairs.values * signs[pairs.first] * signs[pairs.second]
+    return ld, var_g
+
+
+def _refuse_negative(entries: TissueEntries, covariances: Covariances, pairs: _Pairs) -> None:
+    negative = np.flatnonzero((pairs.first == pairs.second) & (pairs.values < 0))
+    if len(negative):
+        entry = int(pairs.first[negative[0]])
+        raise InputError(
+            f"the variance of {_snp(entries, entry)} in gene {_gene(entries, entry)} is negative",
+            path=covariances.path,
+            found=f"{pairs.values[negative[0]]:g}",
+        )
+
+
+def _missing_pair(
+    entries: TissueEntries,
+    covariances: Covariances,
+    place: np.ndarray,
+    n_in_ld: np.ndarray,
+    starts: np.ndarray,
+    cell: int,
+) -> InputError:
+    model = int(np.searchsorted(starts, cell, side="right")) - 1
+    upper = np.triu_indices(int(n_in_ld[model]))
+    members = np.flatnonzero(entries.model == model)
+    by_place = members[np.argsort(place[members])]
+    one, two = (int(by_place[side[cell - starts[model]]]) for side in upper)
+    return InputError(
+        f"tissue {entries.tissue}, gene {_gene(entries, one)}: the covariance of {_snp(entries, one)} and "
+        f"{_snp(entries, two)} is absent or NA, though both variances are there",
+        path=covariances.path,
+        remedy="A model needs the covariances of all its SNPs; make the file anew, or remove one SNP's rows.",
+    )
+
+
+def _snp(entries: TissueEntries, entry: int) -> str:
+    return str(entries.ids[int(entries.snp[entry])])
+
+
+def _gene(entries: TissueEntries, entry: int) -> str:
+    return str(entries.genes["gene"][int(entries.model[entry])])
