@@ -20,8 +20,8 @@ def gtex_v6p() -> Path:
     return folder
 
 
-def _backend_names() -> list[str]:
-    return ["numpy", "array_api_strict", "jax", "cupy"]
+def _backend_names() -> list[object]:
+    return ["numpy", "array_api_strict", "jax", pytest.param("cupy", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture(scope="session", params=_backend_names())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -60,6 +61,14 @@ class Backend:
                 f"{self.name} turned {values.dtype} into {array.dtype}; 64-bit floats are needed"
             )
         return array
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function compiled for this library, once per shape of its arrays; itself where none compiles."""
+        if self.name != "jax":
+            return function
+        import jax
+
+        return jax.jit(function)
 
     def to_numpy(self, array: Any) -> np.ndarray:
         """Copy a device array to the host."""

@@ -106,6 +106,7 @@ class _Padded:
     def __init__(self, operator: ScoreOperator, backend: Backend) -> None:
         self._operator = operator
         self._backend = backend
+        self._gather = backend.compiled(padded_gather)
 
     def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
         on_device = self._backend.asarray
@@ -126,7 +127,7 @@ class _Padded:
             most=max(1, MOST_GATHERED // max(traits, 1)), triangles=False,
         )  # fmt: skip
         for length, group in groups:
-            z_part, effect_part = padded_gather(*self._padded(group, length), batch.z, batch.beta)
+            z_part, effect_part = self._gather(*self._padded(group, length), batch.z, batch.beta)
             z_sums[group - models.start] = self._backend.to_numpy(z_part)
             if effect_sums is not None:
                 effect_sums[group - models.start] = self._backend.to_numpy(effect_part)

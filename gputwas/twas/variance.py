@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from gputwas.backends.choose import Backend
 from gputwas.stores.associations import Status
@@ -88,24 +89,20 @@ def quadratic_forms(
     (n,) float64, summed in float64.
     """
     result = np.zeros(operator.n_models)
+    sums = backend.compiled(_triangle_sums)
     groups = length_groups(models, operator.lengths, backend.name, most=MOST_TRIANGLE_ENTRIES, triangles=True)
     for length, group in groups:
         u, ld = _padded_group(operator, values, group, length)
         i, j = np.triu_indices(length)
         factor = np.where(i == j, 1.0, 2.0)
-        total = _triangle_sums(
-            backend.xp,
-            backend.asarray(u),
-            backend.asarray(ld * factor),
-            backend.asarray(i),
-            backend.asarray(j),
-        )
+        total = sums(*(backend.asarray(array) for array in (u, ld * factor, i, j)))
         result[group] = backend.to_numpy(total)
     return result[models]
 
 
-def _triangle_sums(xp: Any, u: Any, ld: Any, i: Any, j: Any) -> Any:
+def _triangle_sums(u: Any, ld: Any, i: Any, j: Any) -> Any:
     """Σ_k ld[m, k] u[m, i_k] u[m, j_k]: (models,) from u (models, n) and ld (models, n (n + 1) / 2)."""
+    xp = array_namespace(u)
     return xp.sum(ld * xp.take(u, i, axis=1) * xp.take(u, j, axis=1), axis=1)
 
 
