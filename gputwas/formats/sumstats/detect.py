@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.sumstats.dialects import DIALECTS, SYNONYMS, Dialect
@@ -224,7 +225,8 @@ def _detected(
     }
     if isinstance(ids := found.columns.get("variant_id"), tuple):
         present = [name for entry in ids if (name := _first(entry, header)) is not None]
-        columns["variant_id"] = next((n for n in present if _used(n, header, sample)), present[0])
+        if len(present) > 1:
+            columns["variant_id"] = next((n for n in present if _used(n, header, sample)), present[0])
     notes = list(found.notes)
     _settle(columns, header, sample, notes)
     n = _cases_and_controls(header) if found.name == "daner" else None
@@ -240,12 +242,21 @@ def _fitting(header: Sequence[str]) -> Dialect | None:
 
 def _first(entry: str | tuple[str, ...], header: Sequence[str]) -> str | None:
     """Return the first header name (as written) that an entry of the table stands for."""
+    names = _by_normal_name(tuple(header))
     for wanted in (entry,) if isinstance(entry, str) else entry:
-        for name in header:
-            normal = normal_name(name)
-            if normal == wanted or (wanted.startswith("^") and re.match(wanted, normal)):
-                return name
+        if wanted in names:
+            return names[wanted]
+        if wanted.startswith("^"):
+            for normal, name in names.items():
+                if re.match(wanted, normal):
+                    return name
     return None
+
+
+@lru_cache(maxsize=4)
+def _by_normal_name(header: tuple[str, ...]) -> dict[str, str]:
+    """Return normal name -> the first name of the header that is written so."""
+    return {normal_name(name): name for name in reversed(header)}
 
 
 def _shown(entry: str | tuple[str, ...]) -> str:
@@ -287,11 +298,7 @@ def _generic(header: Sequence[str], path: str, delimiter: str, line: int, tolera
     notes: list[str] = []
     for role, groups in SYNONYMS.items():
         for group in groups:
-            hits = [
-                h
-                for h in header
-                if normal_name(h).replace(" ", "_").replace(".", "_") in group or normal_name(h) in group
-            ]
+            hits = [h for h in header if _spellings(h) & set(group)]
             hits = [h for h in hits if h not in columns.values()]
             if len(hits) > 1 and role != "variant_id" and not tolerant:
                 raise InputError(
@@ -320,6 +327,11 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _spellings(name: str) -> set[str]:
+    normal = normal_name(name)
+    return {normal, normal.replace(" ", "_").replace(".", "_")}
 
 
 def _require(layout: Layout, path: str, line: int) -> None:
