@@ -270,6 +270,17 @@ def test_missing_covariance_of_a_pair(value: float | None) -> None:
         pack_models([(tissue(SIMPLE), covariance(rows))], allow_missing_ld=True)
 
 
+def test_n_snps_in_cov_counts_first_ids_with_a_value() -> None:
+    rows = [
+        *SIMPLE_COVARIANCE[:3],
+        ("g1", "rs1", "rs7", 0.1),
+        ("g1", "rs8", "rs8", np.nan),
+        SIMPLE_COVARIANCE[3],
+    ]
+    models, _ = pack_models([(tissue(SIMPLE), covariance(rows))])
+    assert models.models["n_snps_in_cov"].to_pylist() == [2, 1]  # not rs7 (only second), not rs8 (NA)
+
+
 def test_negative_variance_of_a_snp() -> None:
     rows = [*SIMPLE_COVARIANCE[:3], ("g2", "rs3", "rs3", -0.2)]
     with pytest.raises(InputError, match="variance of rs3 in gene g2 is negative"):
