@@ -7,14 +7,9 @@ Memory follows the number of associations found, not the number of tests.
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import io
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +17,12 @@ import pyarrow.compute as pc
 
 from gputwas.backends.memory import memory_budget
 from gputwas.errors import InputError, ResourceError, UsageError
-from gputwas.files import atomic_path
 from gputwas.progress import progress
 from gputwas.stats.fdr import METHODS, TIE, AdjustedTests, StreamingFdr, SurvivorBound
 from gputwas.stats.normal import nlog10_p_from_z, z_from_nlog10_p
 from gputwas.stores.associations import AssociationStore
 
-__all__ = ["ANNOTATION_COLUMNS", "SignificantAssociations", "adjust", "write_results"]
+__all__ = ["ANNOTATION_COLUMNS", "SignificantAssociations", "adjust"]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +34,6 @@ ANNOTATION_COLUMNS = (
 NO_VALUE = "(none)"  # family of the traits without a value in the family's column
 BYTES_PER_KEPT = 64  # a test kept and the copies made while ranking
 BYTES_PER_FOUND = 400  # a row of the table while it is put together
-SUFFIXES = (".tsv", ".tsv.gz", ".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -139,43 +132,6 @@ def adjust(
     })  # fmt: skip
     log.info("%s of %s tests significant", f"{found.key.size:,}", f"{found.n_tests.sum():,}")
     return SignificantAssociations(_table(chosen, found, family), families_table, alpha, family, method)
-
-
-def write_results(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table as .tsv, .tsv.gz, .csv, .csv.gz or .parquet, by the end of the name; whole or not at all.
-
-    Numbers are written with the digits that read back to the same value; missing values are NA in text.
-
-    Raises
-    ------
-    UsageError
-        If the name ends otherwise.
-    """
-    name = os.fspath(path).lower()
-    if not name.endswith(SUFFIXES):
-        raise UsageError(
-            f"{os.fspath(path)}: results are written as {', '.join(SUFFIXES)}, by the file's name."
-        )
-    with atomic_path(path) as temporary:
-        if name.endswith(".parquet"):
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, temporary, compression="zstd")
-        else:
-            _write_text(table, temporary, "\t" if ".tsv" in name[-7:] else ",", name.endswith(".gz"))
-
-
-def _write_text(table: pa.Table, path: str, separator: str, compressed: bool) -> None:
-    import pandas as pd
-
-    # Nullable integers stay integers where a value is missing.
-    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
-    with contextlib.ExitStack() as stack:
-        file: IO[bytes] = stack.enter_context(open(path, "wb"))
-        if compressed:  # no name and no time in the header: the same table is the same bytes
-            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))  # type: ignore[assignment,arg-type]
-        text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-        frame.to_csv(text, sep=separator, index=False, na_rep="NA", lineterminator="\n")
 
 
 def _select(

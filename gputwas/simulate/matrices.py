@@ -143,8 +143,10 @@ def simulate_matrices(config: StudyConfig, seed: int | None = None, *, cohort: s
     effects = draw_expression_effects(config, genome)
     models = tuple(train_models(config, genome, effects, tissue) for tissue in range(config.n_tissues))
     traits = draw_traits(config, genome, effects)
-    sizes = dict(zip(("11k", "22k", "33k"), (*config.n_samples_gwas, config.n_total), strict=True))
     z = np.stack([traits.draw(trait)[cohort] for trait in range(config.n_traits)])
-    means = [traits.expected_snp_z(trait, sizes[cohort]) for trait in range(config.n_traits)]
-    expected = np.concatenate([np.stack([expected_z(m, mean) for mean in means], axis=1) for m in models])
-    return StudyMatrices(config, genome, traits, models, z, expected)
+    sizes = [traits.sample_sizes(trait)[cohort] for trait in range(config.n_traits)]
+    means = [traits.expected_snp_z(trait, n) for trait, n in enumerate(sizes)]
+    expected = [[expected_z(m.loadings(), m.block, mean) for mean in means] for m in models]
+    return StudyMatrices(
+        config, genome, traits, models, z, np.concatenate([np.stack(e, axis=1) for e in expected])
+    )

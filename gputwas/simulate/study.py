@@ -18,6 +18,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,17 +39,17 @@ from gputwas.simulate.nidps import ANNOTATION_COLUMNS
 from gputwas.simulate.rows import Pattern, big40_file, draw_pattern
 from gputwas.simulate.streams import Purpose, stream
 from gputwas.simulate.tissues import tissue_names
-from gputwas.simulate.traits import DrawnTraits, draw_traits
-from gputwas.simulate.truth import association_truth, causal_truth, gene_table, trait_truth
+from gputwas.simulate.traits import COHORTS, DrawnTraits, draw_traits
+from gputwas.simulate.truth import TissueLoadings, association_truth, causal_truth, gene_table, trait_truth
 from gputwas.stats.fdr import bh_adjust
 
-__all__ = ["COHORTS", "StudyTruth", "simulate_study"]
+__all__ = ["StudyTruth", "simulate_study"]
 
 log = logging.getLogger(__name__)
 
-COHORTS = ("33k", "22k", "11k")  # the first is the one `manifest.tsv` lists
 RECORD = "study.json"
 TRAITS_PER_PATTERN = 4  # neighbours, so that a region's traits have the same variants
+MOST_WORKERS = 8  # threads that write GWAS files; each holds one file
 BYTES_PER_ROW = 30  # of a compressed GWAS file, an upper bound
 
 
@@ -64,8 +65,8 @@ class StudyTruth:
     genes : gene, gene_name, chromosome, start, end.
     traits : trait, is_null, h2_true, h2_simulated, h2, h2_se.
     causal : the planted effects, see `causal_truth`.
-    associations : trait, tissue, gene, gene_name, expected_z (at the full sample size; in a cohort of n
-        people times sqrt(n / total)), only where it is not 0.
+    associations : trait, tissue, gene, gene_name, expected_z (in the "33k" cohort; in another one
+        times the root of the ratio of the trait's sample sizes), only where it is not 0.
     n_models : number of models per tissue.
     """
 
@@ -93,32 +94,32 @@ def simulate_study(out: str | os.PathLike[str], config: StudyConfig) -> StudyTru
     """
     folder = os.fspath(out)
     complete = _check_folder(folder, config)
+    if not complete:
+        _check_space(folder, config)
     genome = draw_genome(config)
     effects = draw_expression_effects(config, genome)
-    models = [train_models(config, genome, effects, tissue) for tissue in range(config.n_tissues)]
     traits = draw_traits(config, genome, effects)
     patterns = [draw_pattern(config, genome, number) for number in range(config.n_patterns)]
-    tissues = tissue_names(config.n_tissues)
-    present = [_pattern_of(patterns, trait).present for trait in range(config.n_traits)]
+    loadings = _models(None if complete else folder, config, genome, effects, patterns)
+    tissues = tuple(tissue.tissue for tissue in loadings)
+    pattern_of = [_pattern_of(trait, config) for trait in range(config.n_traits)]
     truth = StudyTruth(
         folder=folder, config=config, tissues=tissues, genes=gene_table(genome), traits=trait_truth(traits),
         causal=causal_truth(traits, tissues),
-        associations=association_truth(traits, models, tissues, present),
-        n_models=tuple(int(m.gene.size) for m in models),
+        associations=association_truth(traits, loadings, pattern_of),
+        n_models=tuple(int(tissue.gene.size) for tissue in loadings),
     )  # fmt: skip
     if complete:
         log.info("%s already holds this study", folder)
         return truth
-    _check_space(folder, config)
     with disk_errors(folder):
-        _write_models(folder, config, genome, models, tissues)
         _write_gwas(folder, traits, patterns)
         _write_truth(folder, truth)
     return truth
 
 
-def _pattern_of(patterns: list[Pattern], trait: int) -> Pattern:
-    return patterns[trait // TRAITS_PER_PATTERN % len(patterns)]
+def _pattern_of(trait: int, config: StudyConfig) -> int:
+    return trait // TRAITS_PER_PATTERN % config.n_patterns
 
 
 def _check_folder(folder: str, config: StudyConfig) -> bool:
@@ -164,22 +165,32 @@ def _check_space(folder: str, config: StudyConfig) -> None:
         )
 
 
-def _write_models(
-    folder: str, config: StudyConfig, genome: Genome, models: list[DrawnModels], tissues: tuple[str, ...]
-) -> None:
-    place = os.path.join(folder, "models")
-    os.makedirs(place, exist_ok=True)
+def _models(
+    folder: str | None, config: StudyConfig, genome: Genome, effects: np.ndarray, patterns: list[Pattern]
+) -> list[TissueLoadings]:
+    """Train the models tissue by tissue, write them if there is a folder, keep what the truth needs."""
+    out = []
     common = _orientation(config, genome, (), 0.5)
-    with progress("models", len(models), "tissues") as shown:
-        for drawn, name in zip(models, tissues, strict=True):
-            # Most releases agree on the effect allele of a variant in all tissues; some do not.
-            turned = common * _orientation(config, genome, (drawn.tissue,), config.model_flip_share)
-            write_models(os.path.join(place, f"{name}.db"), *_model_tables(genome, drawn, turned))
-            genes = [str(genome.gene[gene]) for gene in drawn.gene]
-            write_covariances(
-                os.path.join(place, f"{name}.txt.gz"), genes, _covariance_blocks(genome, drawn, turned)
-            )
+    with progress("models", config.n_tissues, "tissues") as shown:
+        for number, name in enumerate(tissue_names(config.n_tissues)):
+            drawn = train_models(config, genome, effects, number)
+            if folder is not None:
+                # Most releases agree on the effect allele of a variant in all tissues; some do not.
+                turned = common * _orientation(config, genome, (number,), config.model_flip_share)
+                _write_tissue(os.path.join(folder, "models"), name, genome, drawn, turned)
+            by_pattern = tuple(drawn.loadings(pattern.present) for pattern in patterns)
+            out.append(TissueLoadings(name, drawn.gene, drawn.block, by_pattern))
             shown.advance()
+    return out
+
+
+def _write_tissue(place: str, name: str, genome: Genome, drawn: DrawnModels, turned: np.ndarray) -> None:
+    os.makedirs(place, exist_ok=True)
+    with disk_errors(place):
+        write_models(os.path.join(place, f"{name}.db"), *_model_tables(genome, drawn, turned))
+        genes = [str(genome.gene[gene]) for gene in drawn.gene]
+        blocks = _covariance_blocks(genome, drawn, turned)
+        write_covariances(os.path.join(place, f"{name}.txt.gz"), genes, blocks)
 
 
 def _orientation(config: StudyConfig, genome: Genome, index: tuple[int, ...], share: float) -> np.ndarray:
@@ -223,34 +234,39 @@ def _covariance_blocks(
 
 
 def _write_gwas(folder: str, traits: DrawnTraits, patterns: list[Pattern]) -> None:
-    config, genome = traits.config, traits.genome
-    sizes = dict(
-        zip(COHORTS, (config.n_total, config.n_samples_gwas[1], config.n_samples_gwas[0]), strict=True)
-    )
+    """Write the files of all traits and cohorts, and the manifests."""
+    config = traits.config
     for cohort in COHORTS:
         os.makedirs(os.path.join(folder, "gwas", cohort), exist_ok=True)
     width = max(4, len(str(config.n_traits)))
     files = [f"{number + 1:0{width}d}.txt.gz" for number in range(config.n_traits)]
-    with progress("GWAS", config.n_traits, "traits") as shown:
-        for number, file in enumerate(files):
-            for cohort, z in traits.draw(number).items():
-                content = big40_file(_pattern_of(patterns, number), genome, z, sizes[cohort])
-                with (
-                    atomic_path(os.path.join(folder, "gwas", cohort, file)) as temporary,
-                    open(temporary, "wb") as written,
-                ):
-                    written.write(content)
+
+    def write(number: int) -> None:
+        pattern, sizes = patterns[_pattern_of(number, config)], traits.sample_sizes(number)
+        for cohort, z in traits.draw(number).items():
+            content = big40_file(pattern, traits.genome, z, sizes[cohort])
+            with (
+                atomic_path(os.path.join(folder, "gwas", cohort, files[number])) as temporary,
+                open(temporary, "wb") as written,
+            ):
+                written.write(content)
+
+    with (
+        progress("GWAS", config.n_traits, "traits") as shown,
+        ThreadPoolExecutor(max_workers=min(MOST_WORKERS, os.cpu_count() or 1)) as pool,
+    ):
+        for _ in pool.map(write, range(config.n_traits)):
             shown.advance()
     for cohort in COHORTS:
-        name = "manifest.tsv" if cohort == COHORTS[0] else f"manifest_{cohort}.tsv"
-        _write_tsv(os.path.join(folder, name), _manifest(traits, cohort, sizes[cohort], files))
+        name = "manifest.tsv" if cohort == COHORTS[-1] else f"manifest_{cohort}.tsv"
+        _write_tsv(os.path.join(folder, name), _manifest(traits, cohort, files))
 
 
-def _manifest(traits: DrawnTraits, cohort: str, n: int, files: list[str]) -> pa.Table:
+def _manifest(traits: DrawnTraits, cohort: str, files: list[str]) -> pa.Table:
     columns: dict[str, object] = {
         "trait": [trait.name for trait in traits.nidps],
         "path": [f"gwas/{cohort}/{file}" for file in files],
-        "n": [n] * len(files),
+        "n": [traits.sample_sizes(number)[cohort] for number in range(len(files))],
         "dialect": ["big40"] * len(files),
         "build": ["GRCh37"] * len(files),
         "h2": traits.h2,

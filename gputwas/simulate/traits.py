@@ -16,14 +16,16 @@ from gputwas.simulate.genome import Genome
 from gputwas.simulate.nidps import Nidp, nidps
 from gputwas.simulate.streams import Purpose, stream
 
-__all__ = ["LEVELS", "Cause", "DrawnTraits", "draw_traits"]
+__all__ = ["COHORTS", "LEVELS", "Cause", "DrawnTraits", "draw_traits"]
 
+COHORTS = ("11k", "22k", "33k")  # two independent samples, and their inverse-variance combination
 LEVELS = ("measurement", "region", "trait")  # what the traits that share a causal gene have in common
 HERITABILITY = (0.08, 0.45)  # of a trait that is not null, over the whole genome
 HERITABILITY_SE = (0.018, 0.032)
 SHARED_DEVIATION = 0.25  # standard deviation of a trait's own factor on a shared effect
 NEVER_SMALLER = 0.3  # lower bound of that factor
-COHORTS = ("11k", "22k")  # the two independent samples
+# Not everybody who was scanned has every kind of image; shares as in the UK Biobank's releases, roughly.
+SHARE_SCANNED = {"T1": 1.0, "dMRI": 0.95, "T2star": 0.92, "rfMRI": 0.97}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class DrawnTraits:
             out[block] = out.get(block, 0.0) + b
         return out
 
+    def sample_sizes(self, trait: int) -> dict[str, int]:
+        """People with the trait in each cohort; the third is the other two together."""
+        share = SHARE_SCANNED[self.nidps[trait].modality]
+        first, second = (round(n * share) for n in self.config.n_samples_gwas)
+        return dict(zip(COHORTS, (first, second, first + second), strict=True))
+
     def expected_snp_z(self, trait: int, n: int) -> np.ndarray:
         """E[z] = sqrt(n) R b in a sample of `n`, float64 (blocks, variants); exactly 0 in null blocks."""
         out = np.zeros(self.genome.position.shape)
@@ -79,8 +87,8 @@ class DrawnTraits:
         ld = self.genome.correlation
         return float(sum(b @ ld[block] @ b for block, b in self.joint_effects(trait).items()))
 
-    def draw_cohort(self, trait: int, cohort: int) -> np.ndarray:
-        """z-scores of the trait in one of the two independent cohorts, float64 (blocks, variants).
+    def _draw_sample(self, trait: int, sample: int, n: int) -> np.ndarray:
+        """z-scores of the trait in one of the two independent samples, float64 (blocks, variants).
 
         z ~ N(sqrt(n) R b, R) in each block. Part of the noise is common to the traits of a region, since they
         are measured in the same people.
@@ -88,21 +96,22 @@ class DrawnTraits:
         config, group = self.config, self.nidps[trait].group
         shape = self.genome.position.shape
         rho = config.phenotypic_correlation
-        own = stream(config.seed, Purpose.TRAIT_NOISE, trait, cohort).standard_normal(shape)
+        own = stream(config.seed, Purpose.TRAIT_NOISE, trait, sample).standard_normal(shape)
         noise = np.sqrt(1.0 - rho) * own
         if rho > 0:
-            common = stream(config.seed, Purpose.GROUP_NOISE, group, cohort).standard_normal(shape)
+            common = stream(config.seed, Purpose.GROUP_NOISE, group, sample).standard_normal(shape)
             noise += np.sqrt(rho) * common
         spread = np.einsum("blk,bk->bl", self.genome.root, noise)
-        return self.expected_snp_z(trait, config.n_samples_gwas[cohort]) + spread
+        return self.expected_snp_z(trait, n) + spread
 
     def draw(self, trait: int) -> dict[str, np.ndarray]:
-        """z-scores by cohort: "11k", "22k", and "33k", their inverse-variance combination."""
-        first, second = (self.draw_cohort(trait, cohort) for cohort in range(2))
-        n_first, n_second = self.config.n_samples_gwas
+        """z-scores by cohort of `COHORTS`, float64 (blocks, variants) each."""
+        n_first, n_second, n_both = self.sample_sizes(trait).values()
+        first = self._draw_sample(trait, 0, n_first)
+        second = self._draw_sample(trait, 1, n_second)
         # With se proportional to 1/sqrt(n), weighting β by 1/se² is weighting z by sqrt(n).
-        both = (np.sqrt(n_first) * first + np.sqrt(n_second) * second) / np.sqrt(n_first + n_second)
-        return {"11k": first, "22k": second, "33k": both}
+        both = (np.sqrt(n_first) * first + np.sqrt(n_second) * second) / np.sqrt(n_both)
+        return dict(zip(COHORTS, (first, second, both), strict=True))
 
 
 def draw_traits(config: StudyConfig, genome: Genome, effects: np.ndarray) -> DrawnTraits:

@@ -8,16 +8,17 @@ has E[z] != 0 and is no false positive of the test.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from gputwas.simulate.genome import Genome
-from gputwas.simulate.models import DrawnModels
-from gputwas.simulate.traits import DrawnTraits
+from gputwas.simulate.traits import COHORTS, DrawnTraits
 
 __all__ = [
     "SMALLEST_EXPECTATION",
+    "TissueLoadings",
     "association_truth",
     "causal_truth",
     "expected_z",
@@ -28,45 +29,56 @@ __all__ = [
 SMALLEST_EXPECTATION = 1e-8  # below it, an expectation is rounding error about an exact 0
 
 
-def expected_z(
-    models: DrawnModels, expected_snp_z: np.ndarray, loadings: np.ndarray | None = None
-) -> np.ndarray:
+@dataclass(frozen=True)
+class TissueLoadings:
+    """What is needed of a tissue's models to know their z.
+
+    Attributes
+    ----------
+    tissue : its name. gene, block : int64 (models,), as in `DrawnModels`.
+    by_pattern : float64 (models, variants) each, `DrawnModels.loadings` for each pattern of missing variants.
+    """
+
+    tissue: str
+    gene: np.ndarray
+    block: np.ndarray
+    by_pattern: tuple[np.ndarray, ...]
+
+
+def expected_z(loadings: np.ndarray, block: np.ndarray, expected_snp_z: np.ndarray) -> np.ndarray:
     """E[z_g] = Σ_l w_l σ_l E[z_l] / sqrt(w'Γw), float64 (models,); exactly 0.0 under the null hypothesis.
 
     Parameters
     ----------
-    models : the models of one tissue.
+    loadings : float64 (models, variants), wσ / sqrt(w'Γw); NaN for a model without a z.
+    block : int64 (models,), block of each model.
     expected_snp_z : float64 (blocks, variants).
-    loadings : those of `models.loadings`, if only some variants are present; all by default.
     """
-    out = np.zeros(models.gene.size)
-    touched = np.flatnonzero(np.any(expected_snp_z != 0, axis=1)[models.block])
-    factors = models.loadings() if loadings is None else loadings
-    out[touched] = (factors[touched] * expected_snp_z[models.block[touched]]).sum(axis=1)
+    out = np.zeros(block.size)
+    touched = np.flatnonzero(np.any(expected_snp_z != 0, axis=1)[block])
+    out[touched] = (loadings[touched] * expected_snp_z[block[touched]]).sum(axis=1)
     out[np.abs(out) < SMALLEST_EXPECTATION] = 0.0
     return out
 
 
 def association_truth(
-    traits: DrawnTraits, models: Sequence[DrawnModels], tissues: Sequence[str], present: Sequence[np.ndarray]
+    traits: DrawnTraits, tissues: Sequence[TissueLoadings], pattern_of: Sequence[int]
 ) -> pa.Table:
-    """Table of the (trait, tissue, gene) whose expectation is not 0: `expected_z` at the full sample size.
+    """Table of the (trait, tissue, gene) whose expectation is not 0: `expected_z` in the largest cohort.
 
-    `present` holds, per trait, the variants its file has, bool (blocks, variants); they decide the
+    `pattern_of` is the pattern of missing variants of each trait's file; the variants present decide the
     expectation as they decide the statistic. A row that is not there stands for an expectation of exactly 0.
     """
-    genome, names = traits.genome, [trait.name for trait in traits.nidps]
-    factors = {id(mask): [m.loadings(mask) for m in models] for mask in present}
-    parts = []
-    for number, mask in enumerate(present):
-        mean = traits.expected_snp_z(number, traits.config.n_total)
-        for tissue, tissue_models in enumerate(models):
-            z = expected_z(tissue_models, mean, factors[id(mask)][tissue])
+    genome, parts = traits.genome, []
+    for number, trait in enumerate(traits.nidps):
+        mean = traits.expected_snp_z(number, traits.sample_sizes(number)[COHORTS[-1]])
+        for tissue in tissues:
+            z = expected_z(tissue.by_pattern[pattern_of[number]], tissue.block, mean)
             rows = np.flatnonzero(np.nan_to_num(z))
-            genes = tissue_models.gene[rows]
+            genes = tissue.gene[rows]
             parts.append(pa.table({
-                "trait": pa.array([names[number]] * rows.size, pa.string()),
-                "tissue": pa.array([tissues[tissue]] * rows.size, pa.string()),
+                "trait": pa.array([trait.name] * rows.size, pa.string()),
+                "tissue": pa.array([tissue.tissue] * rows.size, pa.string()),
                 "gene": pa.array(genome.gene[genes], pa.string()),
                 "gene_name": pa.array(genome.gene_name[genes], pa.string()),
                 "expected_z": pa.array(z[rows], pa.float64()),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gputwas.analyses import fdr as analyses_fdr
-from gputwas.analyses.fdr import adjust, write_results
+from gputwas.analyses.fdr import adjust
 from gputwas.errors import InputError, ResourceError, UsageError
 from gputwas.stats.fdr import adjust as adjust_array
 from gputwas.stats.fdr import is_significant
@@ -199,40 +196,11 @@ def test_finds_nothing_where_nothing_is(tmp_path: Path) -> None:
     assert found.table.num_rows == 0
     assert "nlog10_q" in found.table.column_names
     assert found.families.to_pylist()[0]["n_significant"] == 0
-    write_results(found.table, tmp_path / "none.tsv")
-    assert (tmp_path / "none.tsv").read_text().startswith("trait\ttissue\tgene\t")
 
 
 def test_alpha_one_gives_every_test(tmp_path: Path) -> None:
     store = make_store(tmp_path / "s", 4)
     assert adjust(store, alpha=1.0).table.num_rows == np.count_nonzero(~np.isnan(whole_z(store)))
-
-
-@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "a.csv", "a.csv.gz", "A.TSV", "a.parquet"])
-def test_written_results_read_back_exactly(tmp_path: Path, name: str) -> None:
-    table = adjust(make_store(tmp_path / "s", 4)).table
-    path = tmp_path / name
-    write_results(table, path)
-    if name.endswith("parquet"):
-        assert pq.read_table(path).equals(table)
-        return
-    opened = gzip.open if name.endswith("gz") else open
-    with opened(path, "rt", newline="") as text:  # type: ignore[operator]
-        rows = list(csv.DictReader(text, delimiter="," if "csv" in name else "\t"))
-    for column in ("z", "nlog10_q", "q", "var_g", "n_snps_used"):
-        assert [float(row[column]) for row in rows] == table[column].to_pylist()
-    starts = [None if row["start"] == "NA" else int(row["start"]) for row in rows]
-    assert starts == table["start"].to_pylist() and None in starts
-    assert [row["effect_size"] == "NA" for row in rows] == [
-        v is None for v in table["effect_size"].to_pylist()
-    ]
-
-
-def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
-    table = adjust(make_store(tmp_path / "s", 4)).table
-    for name in ("a.tsv.gz", "b.tsv.gz"):
-        write_results(table, tmp_path / name)
-    assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
 
 
 def test_refuses_bad_requests(tmp_path: Path) -> None:
@@ -247,9 +215,6 @@ def test_refuses_bad_requests(tmp_path: Path) -> None:
         adjust(store, tissues=["Spleen"])
     with pytest.raises(InputError, match="no trait"):
         adjust(store, traits=[])
-    with pytest.raises(UsageError, match=r"\.parquet"):
-        write_results(adjust(store).table, tmp_path / "results.xlsx")
-    assert not (tmp_path / "results.xlsx").exists()
 
 
 def test_refuses_a_store_that_is_not_complete(tmp_path: Path) -> None:

