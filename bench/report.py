@@ -87,7 +87,8 @@ def _row(program: str, step: str, items: Sequence[Measurement], reference: Seque
         f"{_median(items, field) / _median(reference, field):.3g}" if reference else ""
         for field in ("wall_s", "cpu_s")
     )
+    wall = f"{_median(items, 'wall_s'):.2f} ({min(walls):.2f} .. {max(walls):.2f})"
     return (
-        f"| {program} | {step} | {len(items)} | {_median(items, 'wall_s'):.2f} ({min(walls):.2f} .. {max(walls):.2f}) "
+        f"| {program} | {step} | {len(items)} | {wall} "
         f"| {_median(items, 'cpu_s'):.2f} | {_median(items, 'peak_rss_bytes') / 2**20:.0f} | {relative} |"
     )

@@ -159,7 +159,7 @@ def _page(
         f"\n## {title}",
         "",
         f"GWAS of {sizes.rows:,} rows; {sizes.genes:,} models with {sizes.weights:,} weights per tissue; "
-        f"{sizes.found:.0%} of the model SNPs are in the GWAS. Wall time relative to {base}.",
+        f"{sizes.found:.0%} of the model SNPs are in the GWAS. Times relative to {base}.",
         "",
         report.markdown(measurements, base),
         "Largest difference of a z-score from the formula in float64: "

@@ -27,8 +27,8 @@ def cells(table: str, program: str, step: str) -> list[str]:
 
 def test_medians_and_ratios() -> None:
     table = markdown(MEASURED, base="slow")
-    assert cells(table, "slow", "run")[2:] == ["3", "12.00 (10.00 .. 30.00)", "13.00", "10", "1"]
-    assert cells(table, "fast", "score")[2:] == ["3", "2.00 (2.00 .. 2.00)", "1.00", "7", "0.167"]
+    assert cells(table, "slow", "run")[2:] == ["3", "12.00 (10.00 .. 30.00)", "13.00", "10", "1", "1"]
+    assert cells(table, "fast", "score")[2:] == ["3", "2.00 (2.00 .. 2.00)", "1.00", "7", "0.167", "0.0769"]
 
 
 def test_steps_are_summed_and_memory_is_the_largest() -> None:
@@ -37,6 +37,7 @@ def test_steps_are_summed_and_memory_is_the_largest() -> None:
         "2.00",
         "7",
         "0.25",
+        "0.154",
     ]
 
 
