@@ -153,6 +153,13 @@ def test_roles_wanted(tmp_path):
     ]
 
 
+def test_ids_are_made_from_place_and_alleles_where_there_are_none(tmp_path):
+    path = tmp_path / "trait.txt"
+    path.write_text("chrom pos ref alt beta se\nchr01 100 a g 0.1 0.2\n")
+    assert table(path)["variant_id"].to_pylist() == ["1_100_A_G"]
+    assert table(path, roles=["variant_id", "se"]).to_pylist() == [{"variant_id": "1_100_A_G", "se": 0.2}]
+
+
 def test_malformed_rows_are_counted_and_reported(tmp_path, caplog):
     path = tmp_path / "trait.txt"
     path.write_text(HEADER + rows(5) + "rs9 1\n" + rows(2, 50) + "a b c d e f g h i j\n")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats import layout, values
-from gputwas.formats.sumstats.dialects import DIALECTS, SYNONYMS
+from gputwas.formats.sumstats.dialects import DIALECTS
+from gputwas.formats.sumstats.synonyms import SYNONYMS
 
 CELLS = values.Cells("file.txt", "COLUMN", lambda row: row + 2)
 

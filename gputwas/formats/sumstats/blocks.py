@@ -144,7 +144,7 @@ def _parse(
             ),
         )
     except pa.ArrowInvalid as error:
-        table = _empty_or_refuse(error, used, path, first_line, malformed)
+        raise _unreadable(error, path, first_line) from error
     arrays = {key: table.column(key).combine_chunks() for key in used}
     plain = {
         key: array.chunk(0) if isinstance(array, pa.ChunkedArray) else array for key, array in arrays.items()
@@ -156,19 +156,16 @@ def _parse(
     return RawBlock({role: plain[keys[i]] for role, i in wanted.items()}, line_of, malformed)
 
 
-def _empty_or_refuse(error: Exception, used: list[str], path: str, line: int, malformed: int) -> pa.Table:
-    text = str(error)
-    if "Empty CSV" in text or (malformed and "mpty" in text):
-        return pa.table({key: pa.array([], pa.string()) for key in used})
-    if "UTF8" in text or "utf8" in text.lower():
-        raise InputError(
-            "has cells that are not UTF-8 text",
-            path=path,
-            line=line,
-            expected="UTF-8 or ASCII in the columns used",
-            remedy=f"Convert it: iconv -f LATIN1 -t UTF-8 {path} > converted.txt.",
-        ) from error
-    raise InputError(f"cannot be parsed ({text})", path=path, line=line) from error
+def _unreadable(error: Exception, path: str, line: int) -> InputError:
+    if "utf8" not in str(error).lower():
+        return InputError(f"cannot be parsed ({error})", path=path, line=line)
+    return InputError(
+        "has cells that are not UTF-8 text",
+        path=path,
+        line=line,
+        expected="UTF-8 or ASCII in the columns used",
+        remedy=f"Convert it: iconv -f LATIN1 -t UTF-8 {path} > converted.txt.",
+    )
 
 
 def _line_of(data: np.ndarray, delimiter: str, first_line: int, width: int, quoted: bool, row: int) -> int:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from gputwas.errors import InputError, UsageError
-from gputwas.formats.sumstats.dialects import DIALECTS, SYNONYMS, Dialect
-from gputwas.formats.sumstats.layout import ROLES, STATISTIC_ROLES, Layout, normal_name
+from gputwas.formats.sumstats.dialects import DIALECTS, Dialect
+from gputwas.formats.sumstats.layout import ROLES, STATISTIC_ROLES, Layout, in_order, normal_name
+from gputwas.formats.sumstats.synonyms import generic_layout
 
 __all__ = ["MISSING", "choose_layout", "dialect_named"]
 
@@ -184,13 +185,9 @@ def _amended(
     kept = {r: h for r, h in base.columns.items() if r not in dropped and r not in named and h not in taken}
     origin = base.dialect if base.columns else "custom"
     notes = (*base.notes, "given by the caller: " + ", ".join(explicit))
-    layout = replace(base, dialect=origin, columns=_ordered({**kept, **explicit}), notes=notes)
+    layout = replace(base, dialect=origin, columns=in_order({**kept, **explicit}), notes=notes)
     _require(layout, path, line)
     return layout
-
-
-def _ordered(columns: Mapping[str, str]) -> dict[str, str]:
-    return {role: columns[role] for role in ROLES if role in columns}
 
 
 def _detected(
@@ -219,7 +216,7 @@ def _detected(
     else:
         found = _fitting(header)
     if found is None:
-        return _generic(header, path, delimiter, line, tolerant)
+        return generic_layout(header, path, delimiter, line, tolerant)
     columns = {
         role: name for role, spec in found.columns.items() if (name := _first(spec, header)) is not None
     }
@@ -232,7 +229,7 @@ def _detected(
     n = _cases_and_controls(header) if found.name == "daner" else None
     if n is not None:
         notes.append(f"N = {n:,.0f} from the header")
-    return Layout(found.name, _ordered(columns), delimiter, tuple(notes), n, tuple(header))
+    return Layout(found.name, in_order(columns), delimiter, tuple(notes), n, tuple(header))
 
 
 def _fitting(header: Sequence[str]) -> Dialect | None:
@@ -292,46 +289,12 @@ def _cases_and_controls(header: Sequence[str]) -> float | None:
     return float(sum(counts)) if len(counts) == 2 else None
 
 
-def _generic(header: Sequence[str], path: str, delimiter: str, line: int, tolerant: bool) -> Layout:
-    """Match common synonyms; two columns that could play one role are an error, not a guess."""
-    columns: dict[str, str] = {}
-    notes: list[str] = []
-    for role, groups in SYNONYMS.items():
-        for group in groups:
-            hits = [h for h in header if _spellings(h) & set(group)]
-            hits = [h for h in hits if h not in columns.values()]
-            if len(hits) > 1 and role != "variant_id" and not tolerant:
-                raise InputError(
-                    f"two columns could be the {role.replace('_', ' ')}",
-                    path=path,
-                    line=line,
-                    found=" and ".join(map(repr, hits)),
-                    remedy=f"Say which: --column {role}=NAME.",
-                )
-            if hits:
-                columns[role] = hits[0]
-                break
-    if "beta" in columns:
-        columns.pop("odds_ratio", None)
-    if "nlog10_p" in columns:
-        columns.pop("p", None)
-    plain = columns.get("effect_allele")
-    if plain is not None and normal_name(plain) not in SYNONYMS["effect_allele"][0]:
-        notes.append(f"{plain} is taken as the effect allele: check this")
-    return Layout("generic", _ordered(columns), delimiter, tuple(notes), None, tuple(header))
-
-
 def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
         return False
     return True
-
-
-def _spellings(name: str) -> set[str]:
-    normal = normal_name(name)
-    return {normal, normal.replace(" ", "_").replace(".", "_")}
 
 
 def _require(layout: Layout, path: str, line: int) -> None:

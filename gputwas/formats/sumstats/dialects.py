@@ -1,7 +1,7 @@
 """The one table of dialects: which headers a format has, and which column plays which role.
 
-In: nothing. Out: `DIALECTS` (most of what labs send) and `SYNONYMS` (for the rest). Adding a format is adding
-an entry here. Names are in normal form (lower case, no leading #); an entry that begins with ^ is a pattern.
+In: nothing. Out: `DIALECTS`; adding a format is adding an entry here. Names are in normal form (lower
+case, no leading #); one that begins with ^ is a pattern.
 Sources: BIG40 (Smith et al. 2021, doi:10.1038/s41593-021-00826-4, and its page), METAL documentation,
 GWAS-SSF (Hayhurst et al. 2022, doi:10.1101/2022.07.15.500230), PLINK 1.9 and 2.0 format pages, REGENIE,
 SAIGE, BOLT-LMM and GCTA manuals, PGC daner description, LDSC wiki, Neale lab UKB round 2, FinnGen release
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["DIALECTS", "SYNONYMS", "Dialect"]
+__all__ = ["DIALECTS", "Dialect"]
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,6 @@ def _dialect(name: str, signature: str, columns: str, *notes: str, id_list: bool
         notes,
         id_list,
     )
-
-
-def _groups(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(group.split()) for group in text.split(" ;"))
 
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -301,101 +297,3 @@ DIALECTS: tuple[Dialect, ...] = (
         "alleleB is the effect allele",
     ),
 )
-
-SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    # role -> groups; names of one group mean the same, an earlier group says it more plainly than a later one
-    "variant_id": _groups(
-        """
-        rsid rs_id rsids rs_number rs_numbers rs dbsnp dbsnp_rsid ;
-        snp snpid snp_id snp_name rsid_snp ;
-        markername marker_name marker markerid marker_id ;
-        id variant_id variantid variant uniqid predictor cptid
-        """
-    ),
-    "chromosome": _groups(
-        """
-        chr chrom chromosome hg19chr hg19_chr chr_id
-        """
-    ),
-    "position": _groups(
-        """
-        pos bp position base_pair_location bp_hg19 pos_hg19 bp_position base_pair basepair position_b37
-        pos_b37 bpos genpos chr_position coordinate
-        """
-    ),
-    "effect_allele": _groups(
-        """
-        effect_allele effectallele ea tested_allele coded_allele codedallele risk_allele riskallele
-        inc_allele a1_effect allele_effect assessed_allele testedallele ;
-        a1 allele1 allele_1 al1 ;
-        alt alt_allele alternate_allele allele_alt
-        """
-    ),
-    "other_allele": _groups(
-        """
-        other_allele otherallele oa nea non_effect_allele noneffect_allele noneffectallele noncoded_allele
-        non_coded_allele noncodedallele nonrisk_allele other_all dec_allele a2_other allele_other
-        nontested_allele ;
-        a2 a0 allele2 allele0 allele_2 allele_0 al2 ;
-        ref ref_allele reference_allele allele_ref
-        """
-    ),
-    "beta": _groups(
-        """
-        beta b effect effects effect_size effect_weight log_odds logor log_or ln_or lnor beta_fixed est
-        estimate slope all_inv_var_meta_beta effect_beta
-        """
-    ),
-    "odds_ratio": _groups(
-        """
-        or odds_ratio oddsratio odds-ratio or_fix or(a1)
-        """
-    ),
-    "se": _groups(
-        """
-        se stderr standard_error sebeta se_beta beta_se std_err std_error std log_or_se logor_se or_se
-        standarderror se_fixed all_inv_var_meta_sebeta se_gc
-        """
-    ),
-    "z": _groups(
-        """
-        z zscore z_score zstat z_stat z-score z_value zvalue z-value gc_zscore
-        """
-    ),
-    "p": _groups(
-        """
-        p pval pvalue p_value p-value p.value p_val p-val gwas_p p_wald wald_p gc_pvalue
-        all_inv_var_meta_p p_bolt_lmm p_fixed pval_nominal
-        """
-    ),
-    "nlog10_p": _groups(
-        """
-        pval(-log10) nlog10_p nlog10p neg_log_10_p_value neg_log10_p neglog10_pval neglog10p -log10(p)
-        -log10p -log10_p mlogp mlog10p logp minus_log10_p neg_log_pvalue neglog10_p
-        """
-    ),
-    "sign": _groups(
-        """
-        direction_of_effect effect_direction sign beta_sign
-        """
-    ),
-    "n": _groups(
-        """
-        n totaln n_total total_n ntotal sample_size samplesize n_samples ntot obs_ct totalsamplesize
-        n_complete_samples ;
-        weight neff n_eff effective_n
-        """
-    ),
-    "effect_allele_frequency": _groups(
-        """
-        eaf effect_allele_frequency effect_allele_freq freq_effect_allele freq_tested_allele a1freq freq1
-        af1 a1_freq freq_a1 coded_af effectallelefreq ;
-        freq frq af allele_frequency a1_af
-        """
-    ),
-    "info": _groups(
-        """
-        info impinfo imp_info info_score imputation_info imputationinfo rsq r2hat
-        """
-    ),
-}

@@ -10,12 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["NUMERIC_ROLES", "ROLES", "STATISTIC_ROLES", "Layout", "normal_name"]
+__all__ = ["ROLES", "STATISTIC_ROLES", "Layout", "in_order", "normal_name"]
 
 STATISTIC_ROLES = ("beta", "odds_ratio", "se", "z", "sign", "p", "nlog10_p")
 """Columns of which z and the effect size are made."""
-
-NUMERIC_ROLES = (*(r for r in STATISTIC_ROLES if r != "sign"), "n", "effect_allele_frequency", "info")
 
 ROLES = (
     "variant_id",
@@ -82,3 +80,8 @@ class Layout:
 def normal_name(name: str) -> str:
     """Return a header name as dialects spell it: lower case, no leading #, quotes or blanks."""
     return re.sub(r"\s+", " ", name.strip().lstrip("#").strip('"').strip()).lower()
+
+
+def in_order(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return columns in the order of `ROLES`."""
+    return {role: columns[role] for role in ROLES if role in columns}
