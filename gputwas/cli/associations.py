@@ -158,8 +158,9 @@ def export_metaxcan(
 
     Example:
 
-        gputwas export metaxcan associations --trait 0001 --tissue Liver --out liver.csv --models models
-        --gwas gwas --se --snps liver.snps.tsv
+        \b
+        gputwas export metaxcan associations --trait 0001 --tissue Liver --out liver.csv \\
+          --models models --gwas gwas --se --snps liver.snps.tsv
     """
     from gputwas.errors import UsageError
     from gputwas.study.export import SourceStores, export_metaxcan, export_snps
@@ -209,9 +210,10 @@ def compare(
 
     Example:
 
-        gputwas compare old.csv --model_db_path JTI_Liver.db --covariance JTI_Liver.txt.gz --gwas_file
-        0001.txt.gz --snp_column rsid --effect_allele_column a2 --non_effect_allele_column a1 --beta_column
-        beta --se_column se --out differences.tsv
+        \b
+        gputwas compare old.csv --model_db_path JTI_Liver.db --covariance JTI_Liver.txt.gz \\
+          --gwas_file 0001.txt.gz --snp_column rsid --effect_allele_column a2 \\
+          --non_effect_allele_column a1 --beta_column beta --se_column se --out differences.tsv
     """
     from gputwas.cli.dropin import parse_flags
     from gputwas.study.dropin import compare_with

@@ -74,9 +74,10 @@ def spredixcan(
 
     Example:
 
-        gputwas spredixcan --model_db_path JTI_Liver.db --covariance JTI_Liver.txt.gz --gwas_file 0001.txt.gz
-        --snp_column rsid --effect_allele_column a2 --non_effect_allele_column a1 --beta_column beta
-        --se_column se --output_file liver.csv
+        \b
+        gputwas spredixcan --model_db_path JTI_Liver.db --covariance JTI_Liver.txt.gz \\
+          --gwas_file 0001.txt.gz --snp_column rsid --effect_allele_column a2 \\
+          --non_effect_allele_column a1 --beta_column beta --se_column se --output_file liver.csv
     """
     import logging
 

@@ -128,8 +128,9 @@ def import_(
 
         gputwas gwas import --manifest traits.tsv --models models --out gwas -j 8
 
-        gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP --column
-        effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
+        \b
+        gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
+          --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
     """
     from gputwas.formats.tables import write_table
     from gputwas.ingest.gwas import import_gwas

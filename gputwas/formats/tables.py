@@ -5,7 +5,11 @@ In: an Arrow table. Out: one file, whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import os
+from typing import IO
 
 import pyarrow as pa
 
@@ -32,7 +36,7 @@ def check_table_path(path: str | os.PathLike[str]) -> str:
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table in the format of its name; missing values are empty cells in text.
+    """Write a table in the format of its name; missing values are NA in text, numbers read back to the same value.
 
     Parquet has column statistics and zstd, so DuckDB, pandas, polars and R read only what they need of it.
 
@@ -52,11 +56,14 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 
 
 def _write_text(table: pa.Table, path: str, suffix: str) -> None:
-    from pyarrow import csv
+    import pandas as pd
 
-    options = csv.WriteOptions(delimiter="," if suffix.startswith(".csv") else "\t", quoting_style="needed")
-    if not suffix.endswith(".gz"):
-        csv.write_csv(table, path, options)
-        return
-    with pa.OSFile(path, "wb") as file, pa.CompressedOutputStream(file, "gzip") as stream:
-        csv.write_csv(table, stream, options)
+    # Nullable integers stay integers where a value is missing.
+    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
+    separator = "," if suffix.startswith(".csv") else "\t"
+    with contextlib.ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(open(path, "wb"))
+        if suffix.endswith(".gz"):  # no name and no time in the header: the same table is the same bytes
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))  # type: ignore[assignment]
+        text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        frame.to_csv(text, sep=separator, index=False, na_rep="NA", lineterminator="\n")
