@@ -28,7 +28,7 @@ from gputwas.stores.arrow import (
 from gputwas.stores.folder import Claim, claim, make_folders
 from gputwas.stores.hashing import ContentHash
 from gputwas.stores.lock import StoreLock
-from gputwas.stores.manifest import Manifest, new_manifest, read_json, read_manifest, write_json
+from gputwas.stores.manifest import Manifest, new_manifest, read_json, read_manifest, to_plain, write_json
 from gputwas.stores.names import file_stem
 from gputwas.stores.patterns import PATTERN_FOLDERS, Pattern, PatternFolder, Status
 from gputwas.stores.tissues import tissue_slices
@@ -229,6 +229,8 @@ class AssociationStore:
         for kind, values in zip(_KINDS, (z, effect), strict=True):
             if values.shape != shape or values.dtype not in (np.float32, np.float64):
                 raise ValueError(f"{kind} is {values.dtype} {values.shape}, not float32 or float64 {shape}")
+        if z.dtype != effect.dtype:
+            raise ValueError(f"z is {z.dtype} and effect {effect.dtype}, both must be the same")
         for kind, values in zip(_KINDS, (z, effect), strict=True):
             write_batch(self._shard(tissue, block, kind), names, float_columns(values))
 
@@ -404,7 +406,7 @@ def _check_same(path: str, manifest: Manifest, models: pa.Table, traits: pa.Tabl
             path=path,
             remedy="Use --overwrite to write it anew, or name another folder.",
         )
-    if not old.equals(traits):
+    if old.schema != traits.schema or to_plain(old.to_pydict()) != to_plain(traits.to_pydict()):
         # Annotations and sample sizes do not enter z; the newest are right.
         write_table(os.path.join(path, "traits.arrow"), traits)
 
