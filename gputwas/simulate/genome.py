@@ -30,6 +30,7 @@ PALINDROMIC = np.array([list(pair) for pair in ("AT", "TA", "CG", "GC")])
 PLAIN = np.array([list(pair) for pair in ("AG", "GA", "CT", "TC", "AC", "CA", "GT", "TG")])
 LONGEST_BLOCK = 1_200_000  # base pairs
 LOWEST_FREQUENCY = 0.05
+RIDGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Genome:
 
     @cached_property
     def root(self) -> np.ndarray:
-        """Symmetric root of `correlation`, float64 (blocks, variants, variants)."""
-        values, vectors = np.linalg.eigh(self.correlation)
-        return (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+        """Cholesky factor A with A A' = `correlation`, float64 (blocks, variants, variants)."""
+        # Two variants on the same haplotypes make the matrix singular; the ridge only keeps it factorable.
+        ridge = RIDGE * np.eye(self.correlation.shape[1])
+        return np.linalg.cholesky(self.correlation + ridge)
 
     def covariance(self, config: StudyConfig, tissue: int) -> np.ndarray:
         """Covariance of `alt` dosages as the tissue's covariance file has it, (blocks, variants, variants).
