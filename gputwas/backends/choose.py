@@ -63,7 +63,7 @@ class Backend:
         return array
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function compiled for this library, once per shape of its arrays; itself where none compiles."""
+        """The function compiled for this library, once per shape of its arrays, or the function itself."""
         if self.name != "jax":
             return function
         import jax

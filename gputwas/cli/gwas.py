@@ -112,7 +112,9 @@ def import_(
     build: Annotated[
         str | None, typer.Option("--build", help="Genome build of the files, for messages.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes that read.", min=1)] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", help="Processes that read (default: cores).", min=1)
+    ] = None,
     keep_going: Annotated[
         bool,
         typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end."),
@@ -142,7 +144,7 @@ def import_(
     )  # fmt: skip
     table = import_gwas(
         entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,  # type: ignore[arg-type]
-        palindromes=palindromes, min_found=min_found, workers=workers,  # type: ignore[arg-type]
+        palindromes=palindromes, min_found=min_found, workers=workers or _workers(len(entries)),  # type: ignore[arg-type]
         keep_going=keep_going, overwrite=overwrite,
     )  # fmt: skip
     if report is not None:
@@ -150,6 +152,13 @@ def import_(
     _show_report(table)
     if table["error"].null_count < table.num_rows:
         raise typer.Exit(3)
+
+
+def _workers(n_traits: int) -> int:
+    """One process per core, but none for fewer traits than it is worth starting one for."""
+    import os
+
+    return max(1, min(os.cpu_count() or 1, n_traits // 4))
 
 
 def _show_report(table) -> None:  # type: ignore[no-untyped-def]

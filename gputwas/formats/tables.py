@@ -36,7 +36,7 @@ def check_table_path(path: str | os.PathLike[str]) -> str:
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table in the format of its name; missing values are NA in text, numbers read back to the same value.
+    """Write a table in the format of its name; in text missing values are NA and numbers keep all digits.
 
     Parquet has column statistics and zstd, so DuckDB, pandas, polars and R read only what they need of it.
 

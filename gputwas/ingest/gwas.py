@@ -58,7 +58,7 @@ class TraitInput:
     dialect : name of the file's dialect; None = told from the header.
     columns : role -> header name; None = as the dialect has it.
     separator, skip_until_header, handle_empty_columns : how to read an unusual file.
-    effect : "beta" or "log_odds" where the file's effect sizes are to be called so; None = told from the file.
+    effect : "beta" or "log_odds": what the effect sizes are to be called; None = told from the file.
     annotation : anything else that is to be kept with the trait (modality, atlas ...).
     """
 
