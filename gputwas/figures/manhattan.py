@@ -85,7 +85,9 @@ def manhattan(
         return message_figure(
             "no significant associations", width_mm=width_mm, height_mm=height_mm, title=title
         )
-    points, axis, footnote = place_associations(table, signed=signed, needs_sign=direction_markers)
+    points, axis, footnote = place_associations(
+        table, signed=signed, needs_sign=direction_markers, own_colours=colours or ()
+    )
     if len(points.x) == 0:
         return message_figure(
             f"no association can be placed\n{footnote}", width_mm=width_mm, height_mm=height_mm, title=title
@@ -122,14 +124,12 @@ def _legend(
 ) -> float:
     """Draw title and legend above the axes; returns the height they take, mm."""
     handles = []
-    if points.modality.any():
-        present, count = np.unique(points.modality, return_counts=True)
-        known = list(MODALITY_COLOURS)
-        for index in sorted(
-            range(len(present)), key=lambda i: (_rank(str(present[i]), known), str(present[i]))
-        ):
-            label = plain(f"{modality_label(str(present[index]))} ({count[index]:,})")
-            colour = modality_colour(present[index], colours)
+    counts = dict(zip(points.modalities, np.bincount(points.modality).tolist(), strict=False))
+    known = list(MODALITY_COLOURS)
+    for name in sorted(counts, key=lambda name: (_rank(name, known), name)):
+        if counts[name]:
+            label = plain(f"{modality_label(name)} ({counts[name]:,})")
+            colour = modality_colour(name, colours)
             handles.append(Line2D([], [], ls="", marker="o", ms=3.6, mew=0, color=colour, label=label))
     if markers:
         for marker, label in (("^", "positive z"), ("v", "negative z")):
@@ -239,10 +239,9 @@ def _point_colours(
     points: PlacedAssociations, colours: Mapping[str, str] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours by modality, or by chromosome in turn: float64 (colours, 4) and int64 (points,) into it."""
-    if not points.modality.any():
+    if not points.modalities:
         return to_rgba_array(list(SINGLE_COLOURS)), points.code % 2
-    present, code = np.unique(points.modality, return_inverse=True)
-    return to_rgba_array([modality_colour(name, colours) for name in present]), code
+    return to_rgba_array([modality_colour(name, colours) for name in points.modalities]), points.modality
 
 
 def _visible(axes: Axes, x: np.ndarray, y: np.ndarray, code: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ In: the table of significant associations. Out: arrays in drawing order, and a l
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.figures.genome import GenomeAxis, chromosome_codes, genome_axis
-from gputwas.figures.tables import floats, strings
+from gputwas.figures.names import modality_key
+from gputwas.figures.tables import encode, floats, strings
 
 __all__ = ["PlacedAssociations", "place_associations"]
 
@@ -26,14 +28,17 @@ class PlacedAssociations:
     code: np.ndarray  # int64, chromosome
     position: np.ndarray  # float64, bases on the chromosome
     name: np.ndarray  # object, gene name or id
-    modality: np.ndarray  # object, or empty strings where the table has no modalities
+    modality: np.ndarray  # int64, into `modalities`
     positive: np.ndarray  # bool, z >= 0
+    modalities: tuple[str, ...]  # empty where the table has none
 
 
 def place_associations(
-    table: pa.Table, *, signed: bool, needs_sign: bool = False
+    table: pa.Table, *, signed: bool, needs_sign: bool = False, own_colours: Collection[str] = ()
 ) -> tuple[PlacedAssociations, GenomeAxis, str]:
     """Place the rows of a table of associations; with `needs_sign` those without z have no place either.
+
+    Modalities are known ones, those with a colour of their own in `own_colours`, or else "other".
 
     Returns
     -------
@@ -51,19 +56,35 @@ def place_associations(
     missing_value = ~np.isfinite(height) | (~np.isfinite(z) if signed or needs_sign else False)
     keep = np.isfinite(x) & ~missing_value
     footnote = _footnote(table, ~np.isfinite(x), missing_value)
-    modality = strings(table, "modality", missing="other")
+    modality, modalities = _modalities(table, own_colours)
     order = np.flatnonzero(keep)
-    if "modality" in table.column_names:
-        _, inverse, count = np.unique(modality[keep], return_inverse=True, return_counts=True)
-        order = order[np.argsort(-count[inverse], kind="stable")]
+    count = np.bincount(modality[order], minlength=1)
+    order = order[np.argsort(-count[modality[order]], kind="stable")]
     name = strings(table, "gene_name")
     name = np.where(name == "", strings(table, "gene"), name)
     positive = ~(z < 0)
     y = np.where(positive, height, -height) if signed else height
     placed = PlacedAssociations(
-        x[order], y[order], codes[order], position[order], name[order], modality[order], positive[order]
+        x[order],
+        y[order],
+        codes[order],
+        position[order],
+        name[order],
+        modality[order],
+        positive[order],
+        modalities,
     )
     return placed, axis, footnote
+
+
+def _modalities(table: pa.Table, own: Collection[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Number the modalities: int64 (rows,) and the names that the numbers stand for."""
+    if "modality" not in table.column_names:
+        return np.zeros(table.num_rows, dtype=np.int64), ()
+    codes, spellings = encode(table, "modality", missing="other")
+    names = [spelling if spelling in own else modality_key(spelling) for spelling in spellings]
+    present = tuple(dict.fromkeys(names))
+    return np.array([present.index(name) for name in names], dtype=np.int64)[codes], present
 
 
 def _footnote(table: pa.Table, unplaced: np.ndarray, missing_value: np.ndarray) -> str:
@@ -72,7 +93,7 @@ def _footnote(table: pa.Table, unplaced: np.ndarray, missing_value: np.ndarray) 
     if unplaced.any():
         text = _counted(int(unplaced.sum()), "association")
         if "gene" in table.column_names:
-            genes = pc.count_distinct(table["gene"].filter(pa.array(unplaced))).as_py()
+            genes = len(pc.unique(table["gene"].filter(pa.array(unplaced)).drop_null()))
             text += f" of {_counted(genes, 'gene')}"
         texts.append(f"{text} without a position on chromosomes 1–22 or X")
     valueless = int((missing_value & ~unplaced).sum())

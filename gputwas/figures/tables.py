@@ -9,7 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["floats", "strings"]
+__all__ = ["encode", "floats", "strings"]
+
+
+def encode(table: pa.Table, name: str, missing: str = "") -> tuple[np.ndarray, list[str]]:
+    """Column as numbers: int64 (rows,) and the texts they stand for; null is `missing`."""
+    column = pc.fill_null(table[name].cast(pa.string()), missing).combine_chunks().dictionary_encode()
+    if isinstance(column, pa.ChunkedArray):  # a column beyond 2 GiB of text stays in chunks
+        column = column.unify_dictionaries().combine_chunks()
+    return column.indices.to_numpy().astype(np.int64), column.dictionary.to_pylist()
 
 
 def floats(table: pa.Table, name: str) -> np.ndarray:

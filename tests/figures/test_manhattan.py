@@ -86,6 +86,28 @@ def test_colours_follow_the_modality_whatever_else_is_drawn(significant: Factory
         assert (drawn == MODALITY_COLOURS[name]).sum() == count
 
 
+def test_unknown_modalities_share_one_line_of_the_legend(significant: Factory) -> None:
+    names = ["protein", "metabolite", None, "T2 FLAIR", "T2_FLAIR"]
+    table = significant(100).set_column(11, "modality", pa.array(names * 20))
+    labels = [t.get_text() for legend in manhattan(table).findobj(Legend) for t in legend.get_texts()]
+    assert labels == ["T2 FLAIR (40)", "other (60)"]
+    own = manhattan(table, colours={"protein": "#AA0000"})
+    labels = [t.get_text() for legend in own.findobj(Legend) for t in legend.get_texts()]
+    assert labels == ["T2 FLAIR (40)", "other (40)", "protein (20)"]
+
+
+def test_dictionary_columns_in_chunks_are_drawn_alike(significant: Factory, tmp_path: Path) -> None:
+    table = significant(300)
+    table = table.set_column(4, "chromosome", pa.array([None, *table["chromosome"].to_pylist()[1:]]))
+    coded = pa.table({
+        name: table[name].dictionary_encode() if pa.types.is_string(table[name].type) else table[name]
+        for name in table.column_names
+    })  # fmt: skip
+    save(manhattan(table), tmp_path / "plain.png")
+    save(manhattan(pa.concat_tables([coded.slice(0, 100), coded.slice(100)])), tmp_path / "coded.png")
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "coded.png").read_bytes()
+
+
 @pytest.mark.parametrize("options", [{}, {"signed": True}, {"direction_markers": True, "labels": 40}])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_names_do_not_collide(significant: Factory, seed: int, options: dict) -> None:
@@ -231,7 +253,7 @@ def test_fifty_thousand_points_are_quick_and_small(significant: Factory, tmp_pat
     drawn = list(zip(pixels(axes, points(figure)), map(to_hex, series.get_facecolor()), strict=True))
     assert 1000 < len(drawn) == len(set(drawn)) < 50_000
     placed, _, _ = place_associations(table, signed=False)
-    colours = [MODALITY_COLOURS[name].lower() for name in placed.modality]
+    colours = [MODALITY_COLOURS[placed.modalities[code]].lower() for code in placed.modality]
     everything = pixels(axes, np.column_stack([placed.x, placed.y]))
     assert set(zip(everything, colours, strict=True)) == set(drawn)
 
