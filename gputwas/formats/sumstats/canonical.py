@@ -167,7 +167,8 @@ class Canonical:
                 out[role] = to_float(
                     columns[role], cells[role], thousands=role == "n", lenient=role in _LENIENT
                 )
-                if not self.parity or role in ("odds_ratio", "p"):  # MetaXcan turns the sign where p > 1
+                # MetaXcan takes these as they are, and so turns the sign where p > 1 or se < 0
+                if not self.parity or role in ("odds_ratio", "p", "se"):
                     check(role, out[role], columns[role], cells[role])
         if "sign" in columns:
             out["sign"] = signs(columns["sign"], cells["sign"])

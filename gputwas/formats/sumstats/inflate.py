@@ -114,7 +114,8 @@ def _broken(path: str, compression: str, error: Exception, done: int) -> InputEr
         f"the {compression} stream is cut short" if cut else f"the {compression} stream is damaged ({error})"
     )
     remedy = f"Download or copy it again; `{compression} -t` checks it."
-    return InputError(problem, path=path, found=f"{done:,} readable bytes before it", remedy=remedy)
+    found = f"{done:,} readable bytes before it" if done else None
+    return InputError(problem, path=path, found=found, remedy=remedy)
 
 
 def read_start(path: str, compression: str, size: int = BLOCK_BYTES) -> bytes:

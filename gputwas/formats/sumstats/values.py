@@ -92,7 +92,13 @@ def to_float(values: pa.Array, cells: Cells, *, thousands: bool = False, lenient
     readable = pc.fill_null(pc.match_substring_regex(text, _NUMBER), True)
     if not lenient and not pc.all(readable, min_count=0).as_py():
         row = int(np.flatnonzero(~readable.to_numpy(zero_copy_only=False))[0])
-        raise cells.error("is not a number", row, values, "a number or a missing code (NA, ., empty)")
+        raise cells.error(
+            "is not a number",
+            row,
+            values,
+            "a number or a missing code: NA, ., empty",
+            "Correct the cell, or check that this is the right column.",
+        )
     text = pc.if_else(readable, text, pa.scalar(None, pa.string()))
     return _finite(pc.cast(pc.replace_substring_regex(text, "[dD]", "e"), pa.float64()), cells.parity)
 
