@@ -53,7 +53,7 @@ class LinearLog:
         return np.copysign(np.where(size <= self.cap, size, above), heights)
 
     def ticks(self, top: float, *, wanted: int = 6) -> list[float]:
-        """Round values from 0 to `top`, not nearer to each other on the axis than the linear step halved."""
+        """Round values from 0 to `top`, not nearer on the axis than about half a linear step."""
         end = min(top, self.cap)
         step = nice_ceiling(end / wanted, leads=_STEPS)
         ticks = [step * index for index in range(int(end / step * (1 + 1e-9)) + 1)]
@@ -65,7 +65,7 @@ class LinearLog:
         decades = range(math.floor(math.log10(self.cap)), math.ceil(math.log10(top)) + 1)
         for value in (lead * 10.0**decade for decade in decades for lead in (1, 2, 3, 5)):
             height, last = self.forward(np.array([value, ticks[-1]]))
-            if self.cap < value <= top and height - last >= step * 0.6:
+            if self.cap < value <= top and height - last >= step * 0.45:
                 ticks.append(value)
         return ticks
 
