@@ -32,7 +32,7 @@ ANNOTATION_COLUMNS = (
     "fMRI_node_1", "fMRI_node_2",
 )  # fmt: skip
 NO_VALUE = "(none)"  # family of the traits without a value in the family's column
-BYTES_PER_KEPT = 64  # a test kept and the copies made while ranking
+BYTES_PER_KEPT = 96  # a test kept and the copies made while ranking
 BYTES_PER_FOUND = 400  # a row of the table while it is put together
 
 

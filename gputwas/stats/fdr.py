@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 TIE = 1e-12  # an adjusted p this near alpha, in -log10, equals alpha; less is rounding error
-BINS_PER_DECADE = 512  # resolution of `SurvivorBound`
+FINEST, COARSEST = 512, 8  # bins per decade of p in `SurvivorBound`
+MOST_BINS = 1 << 22  # of all families together, where COARSEST allows
 LAST_DECADE = 64  # -log10 p from here on share one bin
 
 
@@ -207,8 +208,10 @@ class SurvivorBound:
         _check_alpha(alpha)
         self.alpha = alpha
         first = -np.log10(alpha) - TIE
-        n_bins = max(1, int(np.ceil((LAST_DECADE - first) * BINS_PER_DECADE)))
-        self._edges = first + np.arange(n_bins) / BINS_PER_DECADE
+        decades = max(LAST_DECADE - first, 1.0)
+        per_decade = min(FINEST, max(COARSEST, int(MOST_BINS / (decades * max(n_families, 1)))))
+        self._edges = first + np.arange(int(np.ceil(decades * per_decade))) / per_decade
+        n_bins = self._edges.size
         self._counts = np.zeros((n_families, n_bins), dtype=np.int64)
         self._n_tests = np.zeros(n_families, dtype=np.int64)
 
@@ -222,8 +225,7 @@ class SurvivorBound:
         with np.errstate(invalid="ignore"):
             keep = values >= self._edges[0]
         place = np.searchsorted(self._edges, values[keep], side="right") - 1
-        flat = families[keep] * self._edges.size + place
-        self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
+        np.add.at(self._counts, (families[keep], place), 1)
 
     def cutoffs(self) -> np.ndarray:
         """Lowest -log10 p a significant test can have, float64 (families,); infinite where none can be."""

@@ -98,7 +98,7 @@ def configurations() -> dict[str, StudyConfig]:
 def test_realised_fdr_and_power_over_twenty_seeds(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Measured for "demo": realised FDR 0.050 (SE 0.004); 0.95 of the causal pairs with a model found."""
+    """Measured for "demo": realised FDR 0.048 (SE 0.004); 0.95 of the causal pairs found."""
     config = configurations()[name]
     false_share, power, planted_power, any_tissue, n_found, null_share = [], [], [], [], [], []
     for seed in SEEDS:

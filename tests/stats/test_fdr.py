@@ -182,6 +182,23 @@ def test_two_passes_keep_little_more_than_what_is_found() -> None:
     assert stream.n_kept <= found + 5  # one pass keeps 10,000
 
 
+@pytest.mark.parametrize("alpha", [0.05, 1e-70])
+def test_coarse_bins_of_many_families_lose_nothing(alpha: float) -> None:
+    n_families = 20_000
+    rng = np.random.default_rng(8)
+    family = rng.integers(n_families, size=100_000)
+    values = -np.log10(rng.uniform(size=family.size)) * np.where(rng.uniform(size=family.size) < 0.01, 90, 1)
+    bound, whole = SurvivorBound(alpha, n_families), StreamingFdr(alpha, n_families)
+    bound.update(values, family)
+    whole.update(values, family)
+    part = StreamingFdr(alpha, n_families, cutoffs=bound.cutoffs())
+    part.update(values, family)
+    assert whole.result().key.size > 50
+    assert np.array_equal(part.result().key, whole.result().key)
+    assert np.array_equal(part.result().nlog10_q, whole.result().nlog10_q)
+    assert part.n_kept <= whole.n_kept
+
+
 def test_cutoff_is_infinite_where_nothing_can_be_significant() -> None:
     bound = SurvivorBound(0.05, 2)
     bound.update(np.array([0.1, 0.3, 9.0]), np.array([0, 0, 1]))
