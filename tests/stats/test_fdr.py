@@ -184,9 +184,9 @@ def test_two_passes_keep_little_more_than_what_is_found() -> None:
 
 @pytest.mark.parametrize("alpha", [0.05, 1e-70])
 def test_coarse_bins_of_many_families_lose_nothing(alpha: float) -> None:
-    n_families = 20_000
+    n_families = 3_000
     rng = np.random.default_rng(8)
-    family = rng.integers(n_families, size=100_000)
+    family = rng.integers(n_families, size=30_000)
     values = -np.log10(rng.uniform(size=family.size)) * np.where(rng.uniform(size=family.size) < 0.01, 90, 1)
     bound, whole = SurvivorBound(alpha, n_families), StreamingFdr(alpha, n_families)
     bound.update(values, family)
