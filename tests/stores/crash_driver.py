@@ -118,6 +118,7 @@ def chosen_moments(
         folder = begin("killed")
         if not killed_run(folder, write, moment):
             sys.exit(f"a run of {total} moments did not come to moment {moment}")
+        check_what_is_there(scratch, folder, f"moment {moment} of {total}")
         complete_and_compare(scratch, folder, write, f"moment {moment} of {total}")
     return len(moments)
 
@@ -128,28 +129,47 @@ def again_and_again(scratch: str, write: Callable[[str], None], step: int) -> in
     kills = 0
     while killed_run(folder, write, 1 + kills * step):
         kills += 1
+        check_what_is_there(scratch, folder, f"kill {kills}")
     complete_and_compare(scratch, folder, write, "the last run")
     return kills
 
 
-def any_time(scratch: str, write: Callable[[str], None], runs: int) -> int:
-    """Kill from outside after a random time, each store anew."""
+def any_time(scratch: str, write: Callable[[str], None], kills: int) -> int:
+    """Kill from outside after a random time, each store anew, until so many were hit."""
     start = time.monotonic()
     was_killed(in_child(lambda: write(os.path.join(scratch, "timed"))))
-    length = time.monotonic() - start
+    longest = time.monotonic() - start
     chance = random.Random(17)
     count = 0
-    for run in range(runs):
-        folder = os.path.join(scratch, f"killed{run}")
+    while count < kills:
+        folder = os.path.join(scratch, "killed")
+        shutil.rmtree(folder, ignore_errors=True)
         child = os.fork()
         if child == 0:
             write(folder)
             os._exit(0)
-        time.sleep(chance.random() * length)
+        time.sleep(chance.random() * longest)
         os.kill(child, signal.SIGKILL)
-        count += was_killed(os.waitpid(child, 0)[1])
-        complete_and_compare(scratch, folder, write, f"run {run}")
+        if was_killed(os.waitpid(child, 0)[1]):
+            count += 1
+            check_what_is_there(scratch, folder, f"random kill {count}")
+        else:
+            longest *= 0.9  # it was faster than that: come earlier
+        complete_and_compare(scratch, folder, write, f"random kill {count}")
     return count
+
+
+def check_what_is_there(scratch: str, folder: str, when: str) -> None:
+    """After a kill: a file that exists is complete, and one with a manifest has what its readers need."""
+    expected = fingerprint(os.path.join(scratch, "undisturbed"))
+    found = fingerprint(folder, killed=True) if os.path.isdir(folder) else {}
+    derived = "traits.arrow" if "panel.arrow" in expected else ""  # of a GWAS store: brought up to date later
+    torn = sorted(key for key in found if key != derived and found[key] != expected.get(key))
+    if torn:
+        sys.exit(f"killed at {when}: {torn} are there and not complete")
+    needed = {key for key in expected if os.sep not in key} - {derived, "run.json"}
+    if "manifest.json" in found and needed - found.keys():
+        sys.exit(f"killed at {when}: there is a manifest, but no {sorted(needed - found.keys())}")
 
 
 def complete_and_compare(scratch: str, folder: str, write: Callable[[str], None], when: str) -> None:
