@@ -5,11 +5,8 @@ In: an Arrow table. Out: one file, whole or not at all.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
 import os
-from typing import IO
 
 import pyarrow as pa
 
@@ -61,9 +58,6 @@ def _write_text(table: pa.Table, path: str, suffix: str) -> None:
     # Nullable integers stay integers where a value is missing.
     frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
     separator = "," if suffix.startswith(".csv") else "\t"
-    with contextlib.ExitStack() as stack:
-        file: IO[bytes] = stack.enter_context(open(path, "wb"))
-        if suffix.endswith(".gz"):  # no name and no time in the header: the same table is the same bytes
-            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))  # type: ignore[assignment]
-        text = stack.enter_context(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-        frame.to_csv(text, sep=separator, index=False, na_rep="NA", lineterminator="\n")
+    text = frame.to_csv(sep=separator, index=False, na_rep="NA", lineterminator="\n").encode()
+    with open(path, "wb") as file:  # gzip without a time: the same table is the same bytes
+        file.write(gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text)

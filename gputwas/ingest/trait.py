@@ -24,7 +24,16 @@ from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
 from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
-from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, align, count_reasons
+from gputwas.variants.align import (
+    Alignment,
+    Mode,
+    Palindromes,
+    Reason,
+    Strand,
+    align,
+    count_reasons,
+    infer_other_allele,
+)
 from gputwas.variants.duplicates import resolve_duplicates
 from gputwas.variants.match import best_candidates
 
@@ -140,7 +149,7 @@ def read_trait(
         raise UsageError(f"the least share of variants found must be between 0 and 1, not {min_found}")
     target = panel if isinstance(panel, PanelIndex) else PanelIndex(panel)
     keep_all = mode == "strict" if keep_non_rsid is None else keep_non_rsid
-    rows = _collect(reader, target, keep_all, seen or PanelFilter(target), filtered=seen is not None)
+    rows = _collect(reader, target, keep_all, seen or PanelFilter(target), mode, filtered=seen is not None)
     if rows.table is None or rows.table.num_rows == 0:
         raise _nothing_found(reader, target, rows, build)
     alignment, panel_rows = _align(rows, target, mode, palindromes)
@@ -165,14 +174,14 @@ class _Rows:
 
 
 def _collect(
-    reader: Reader, panel: PanelIndex, keep_all: bool, seen: PanelFilter, *, filtered: bool
+    reader: Reader, panel: PanelIndex, keep_all: bool, seen: PanelFilter, mode: Mode, *, filtered: bool
 ) -> _Rows:
     """Read all batches and keep the rows whose identifier is in the panel."""
     found = _Rows(sample=seen.sample)
     tables, pair_rows, pair_panel, kept = [], [], [], 0
     for batch in reader:
         names = batch.schema.names
-        _require_columns(reader, names)
+        _require_columns(reader, names, mode)
         ids = batch["variant_id"]
         if not filtered:
             seen(ids)
@@ -195,12 +204,10 @@ def _collect(
     return found
 
 
-def _require_columns(reader: Reader, names: Iterable[str]) -> None:
-    words = {
-        "variant_id": "variant identifiers",
-        "effect_allele": "effect alleles",
-        "other_allele": "other alleles",
-    }
+def _require_columns(reader: Reader, names: Iterable[str], mode: Mode) -> None:
+    words = {"variant_id": "variant identifiers", "effect_allele": "effect alleles"}
+    if mode == "parity":  # in strict mode the panel supplies it, see `infer_other_allele`
+        words["other_allele"] = "other alleles"
     for role, word in words.items():
         if role not in names:
             raise InputError(
@@ -217,14 +224,13 @@ def _align(
     """Verdict and panel variant of every row; at multi-allelic sites the variant whose alleles fit."""
     assert rows.table is not None
     gwas, ours = pa.array(rows.pair_rows), pa.array(rows.pair_panel)
-    pairs = align(
-        panel.effect.take(ours),
-        panel.other.take(ours),
-        one_array(rows.table["effect_allele"]).take(gwas),
-        one_array(rows.table["other_allele"]).take(gwas),
-        mode=mode,
-        palindromes=palindromes,
-    )
+    panel_alleles = panel.effect.take(ours), panel.other.take(ours)
+    effect = one_array(rows.table["effect_allele"]).take(gwas)
+    if "other_allele" in rows.table.column_names:
+        other = one_array(rows.table["other_allele"]).take(gwas)
+    else:
+        other = infer_other_allele(*panel_alleles, effect)
+    pairs = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes)
     best = best_candidates(rows.pair_rows, pairs.reason)
     return Alignment(pairs.sign[best], pairs.reason[best], pairs.strand), rows.pair_panel[best]
 
@@ -330,6 +336,11 @@ def _with_warnings(
 ) -> TraitStatistics:
     """Add what there is to warn about, and log it all."""
     warnings = list(statistics.warnings)
+    if rows.table is not None and "other_allele" not in rows.table.column_names:
+        warnings.append(
+            "the file names no other allele; it was taken from the models, so a row of another variant with "
+            "the same identifier and effect allele would not be noticed"
+        )
     if statistics.found_share < min_found:
         kept = int(np.isfinite(statistics.z).sum())
         in_file = sum(n for name, n in statistics.counts.items() if name != "not_in_panel")

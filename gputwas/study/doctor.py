@@ -19,7 +19,7 @@ from gputwas.errors import ResourceError
 __all__ = ["Finding", "examine"]
 
 CORE = (
-    "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "adjustText", "pyliftover", "typer", "rich",
+    "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pyliftover", "typer", "rich",
     "array-api-compat", "array-api-extra", "duckdb", "isal", "xxhash",
 )  # fmt: skip
 

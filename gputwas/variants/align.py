@@ -30,6 +30,7 @@ __all__ = [
     "Strand",
     "align",
     "count_reasons",
+    "infer_other_allele",
 ]
 
 Mode = Literal["parity", "strict"]
@@ -150,6 +151,38 @@ def align(
     reason[ge == go] = Reason.SAME_ALLELES
     reason[(ge < 0) | (go < 0) | (pe < 0) | (po < 0)] = Reason.MISSING_ALLELE
     return Alignment(_SIGN[reason], reason, strand)
+
+
+def infer_other_allele(panel_effect: pa.Array, panel_other: pa.Array, gwas_effect: pa.Array) -> pa.Array:
+    """The other allele of GWAS rows that name only the effect allele, taken from the panel.
+
+    Where the effect allele is one of the panel's two, the other allele is the other of the two; where its
+    complement is (and the SNP is no palindrome), the other allele is the complement of the other of the two.
+    "?" where neither fits.
+
+    Parameters
+    ----------
+    panel_effect, panel_other, gwas_effect : string arrays (rows,), upper case.
+
+    Returns
+    -------
+    string array (rows,), to be given to `align`, which then settles strand and palindromes as for any file.
+    """
+    nothing = pa.scalar(None, pa.string())
+
+    def rest(effect: pa.Array, one: pa.Array, two: pa.Array) -> pa.Array:
+        swapped = pc.if_else(pc.equal(effect, two), one, nothing)
+        return pc.if_else(pc.equal(effect, one), two, swapped)
+
+    forward = rest(gwas_effect, panel_effect, panel_other)
+    reverse = rest(gwas_effect, _complemented(panel_effect), _complemented(panel_other))
+    return pc.coalesce(forward, reverse, pa.scalar("?"))
+
+
+def _complemented(alleles: pa.Array) -> pa.Array:
+    """Complement of single bases; null for anything longer."""
+    bases = pa.array(["A", "C", "G", "T"], alleles.type)
+    return pa.array(["T", "G", "C", "A"], alleles.type).take(pc.index_in(alleles, value_set=bases))
 
 
 def count_reasons(reason: npt.NDArray[np.uint8]) -> dict[str, int]:

@@ -231,7 +231,7 @@ def test_non_rsids_in_parity_mode_are_named_as_the_reason():
 
 def test_missing_columns_and_rows():
     panel = panel_of([("rs1", "A", "G")])
-    for name in ("variant_id", "effect_allele", "other_allele"):
+    for name in ("variant_id", "effect_allele"):
         reader = gwas([("rs1", "A", "G", 1, 1)])
         del reader.columns[name]
         with pytest.raises(InputError, match=f"--column {name}=NAME"):
@@ -293,3 +293,20 @@ def test_nulls_of_arrow_are_missing_values():
                        panel_of([("rs1", "A", "G"), ("rs2", "A", "G")]))  # fmt: skip
     assert found.counts == {"matched": 1, "missing_value": 1, "not_in_panel": 1}
     assert pa.array(found.z, from_pandas=True).null_count == 1
+
+
+def test_a_file_without_other_alleles_takes_them_from_the_models():
+    """PLINK 1's association files name the effect allele only."""
+    panel = panel_of([("rs1", "A", "G"), ("rs2", "C", "T"), ("rs3", "A", "C")])
+    columns = {
+        "variant_id": ["rs1", "rs2", "rs3"],
+        "effect_allele": ["A", "T", "AT"],
+        "beta": [0.3, 0.2, 0.1],
+        "se": [0.1, 0.1, 0.1],
+    }
+    found = read_trait(FakeReader(columns), panel)
+    np.testing.assert_array_equal(found.z, np.array([0.3 / 0.1, -0.2 / 0.1, NAN]).astype(np.float32))
+    assert found.counts == {"matched": 1, "swapped": 1, "allele_mismatch": 1}
+    assert any("no other allele" in warning for warning in found.warnings)
+    with pytest.raises(InputError, match="other alleles"):
+        read_trait(FakeReader(columns), panel, mode="parity")

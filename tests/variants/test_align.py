@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gputwas.variants.align import MIN_INFORMATIVE, Alignment, Reason, align, count_reasons
+from gputwas.variants.align import (
+    MIN_INFORMATIVE,
+    Alignment,
+    Reason,
+    align,
+    count_reasons,
+    infer_other_allele,
+)
 
 COMPLEMENT = {"A": "T", "T": "A", "C": "G", "G": "C"}
 PAIRS = [p for p in itertools.permutations("ACGT", 2)]
@@ -186,3 +193,18 @@ def test_order_of_rows_changes_nothing(rows, random):
     random.shuffle(order)
     flat = [(*p, *g) for p, g, _, _ in rows]
     assert run([flat[i] for i in order]).reason.tolist() == run(flat).reason[order].tolist()
+
+
+def test_other_allele_from_the_panel_where_the_file_has_none():
+    rows = [  # panel effect, panel other, GWAS effect, what the GWAS' other allele must have been
+        ("A", "G", "A", "G"), ("A", "G", "G", "A"), ("A", "G", "T", "C"), ("A", "G", "C", "T"),
+        ("A", "T", "T", "A"), ("A", "C", "AT", "?"), ("AT", "A", "A", "AT"), ("A", "C", None, "?"),
+    ]  # fmt: skip
+    effect, other, gwas, want = (pa.array(column, pa.string()) for column in zip(*rows, strict=True))
+    got = infer_other_allele(effect, other, gwas)
+    assert got.to_pylist() == want.to_pylist()
+    found = align(effect, other, gwas, got, palindromes="forward")
+    assert [Reason(r).name for r in found.reason] == [
+        "MATCHED", "SWAPPED", "STRAND", "STRAND_SWAPPED",
+        "SWAPPED", "ALLELE_MISMATCH", "SWAPPED", "MISSING_ALLELE",
+    ]  # fmt: skip
