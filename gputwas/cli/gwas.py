@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gputwas.cli.reporting import print_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["parse_columns", "register"]
 
@@ -25,6 +28,59 @@ Column = Annotated[
 Dialect = Annotated[
     str | None, typer.Option("--dialect", help="Name of the file's dialect (default: detect).")
 ]
+
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(help="GWAS files, one trait each (with --trait: the files of one trait)."),
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option("--manifest", "-m", help="TSV of traits: trait, path (or glob), n, dialect, h2, h2_se ..."),
+]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of GWAS files, one trait each.")]
+Pattern = Annotated[str, typer.Option("--pattern", help="Which files of --folder.")]
+Trait = Annotated[str | None, typer.Option("--trait", help="Name of the one trait that all files belong to.")]
+Models = Annotated[Path, typer.Option("--models", help="Model store whose variants are wanted.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="GWAS store to write or to add to.")]
+ModeOption = Annotated[
+    Literal["strict", "parity"],
+    typer.Option(
+        "--mode",
+        help="strict: strand and palindromes handled, contradicting duplicates dropped; "
+        "parity: exactly as MetaXcan reads.",
+    ),
+]
+Separator = Annotated[str | None, typer.Option("--separator", help="Cell separator (default: detect).")]
+Phenotypes = Annotated[
+    Path | None,
+    typer.Option("--phenotypes", help="BIG40's table of phenotypes (saved HTML or TSV): names, n, h2."),
+]
+PalindromesOption = Annotated[
+    Literal["infer", "forward", "drop"],
+    typer.Option(
+        "--palindromes", help="A/T and C/G SNPs: infer the file's strand, take it as forward, or drop."
+    ),
+]
+MinFound = Annotated[
+    float, typer.Option("--min-found", help="Warn below this share of the models' variants.")
+]
+KeepNonRsid = Annotated[
+    bool | None,
+    typer.Option("--keep-non-rsid/--rsid-only", help="Use rows whose id is no rs number (parity: no)."),
+]
+PvalueFix = Annotated[
+    float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
+]
+Build = Annotated[str | None, typer.Option("--build", help="Genome build of the files, for messages.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-j", help="Processes that read (default: cores).", min=1)
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin the store anew.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Also write the report as TSV.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,71 +112,27 @@ def parse_columns(pairs: list[str] | None) -> dict[str, str] | None:
 
 @group.command("import")
 def import_(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="GWAS files, one trait each (with --trait: the files of one trait)."),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            "--manifest", "-m", help="TSV of traits: trait, path (or glob), n, dialect, h2, h2_se ..."
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--folder", help="Folder of GWAS files, one trait each.")
-    ] = None,
-    pattern: Annotated[str, typer.Option("--pattern", help="Which files of --folder.")] = "*",
-    trait: Annotated[
-        str | None, typer.Option("--trait", help="Name of the one trait that all files belong to.")
-    ] = None,
-    models: Annotated[Path, typer.Option("--models", help="Model store whose variants are wanted.")] = Path(
-        "models"
-    ),
-    out: Annotated[Path, typer.Option("--out", "-o", help="GWAS store to write or to add to.")] = Path(
-        "gwas"
-    ),
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            help="strict (strand and palindromes handled, contradicting duplicates dropped) or "
-            "parity (exactly as MetaXcan reads).",
-        ),
-    ] = "strict",
+    files: Files = None,
+    manifest: Manifest = None,
+    folder: Folder = None,
+    pattern: Pattern = "*",
+    trait: Trait = None,
+    models: Models = Path("models"),
+    out: Out = Path("gwas"),
+    mode: ModeOption = "strict",
     dialect: Dialect = None,
     column: Column = None,
-    separator: Annotated[
-        str | None, typer.Option("--separator", help="Cell separator (default: detect).")
-    ] = None,
-    phenotypes: Annotated[
-        Path | None,
-        typer.Option("--phenotypes", help="BIG40's table of phenotypes (saved HTML or TSV): names, n, h2."),
-    ] = None,
-    palindromes: Annotated[
-        str, typer.Option("--palindromes", help="A/T and C/G SNPs: infer the strand, forward, or drop.")
-    ] = "infer",
-    min_found: Annotated[
-        float, typer.Option("--min-found", help="Warn below this share of the models' variants.")
-    ] = 0.25,
-    keep_non_rsid: Annotated[
-        bool | None,
-        typer.Option("--keep-non-rsid/--rsid-only", help="Use rows whose id is no rs number (parity: no)."),
-    ] = None,
-    pvalue_fix: Annotated[
-        float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
-    ] = 1e-50,
-    build: Annotated[
-        str | None, typer.Option("--build", help="Genome build of the files, for messages.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", help="Processes that read (default: cores).", min=1)
-    ] = None,
-    keep_going: Annotated[
-        bool,
-        typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end."),
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the store anew.")] = False,
-    report: Annotated[Path | None, typer.Option("--report", help="Also write the report as TSV.")] = None,
+    separator: Separator = None,
+    phenotypes: Phenotypes = None,
+    palindromes: PalindromesOption = "infer",
+    min_found: MinFound = 0.25,
+    keep_non_rsid: KeepNonRsid = None,
+    pvalue_fix: PvalueFix = 1e-50,
+    build: Build = None,
+    workers: Workers = None,
+    keep_going: KeepGoing = False,
+    overwrite: Overwrite = False,
+    report: Report = None,
 ) -> None:
     """Read GWAS files, align them to the models' variants, and keep z and effect of each trait.
 
@@ -128,7 +140,7 @@ def import_(
 
     Examples:
 
-        gputwas gwas import --manifest traits.tsv --models models --out gwas -j 8
+        gputwas gwas import --manifest traits.tsv --out gwas -j 8
 
         \b
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
@@ -143,8 +155,8 @@ def import_(
         columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,
     )  # fmt: skip
     table = import_gwas(
-        entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,  # type: ignore[arg-type]
-        palindromes=palindromes, min_found=min_found, workers=workers or _workers(len(entries)),  # type: ignore[arg-type]
+        entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,
+        palindromes=palindromes, min_found=min_found, workers=workers or _workers(len(entries)),
         keep_going=keep_going, overwrite=overwrite,
     )  # fmt: skip
     if report is not None:
@@ -161,7 +173,7 @@ def _workers(n_traits: int) -> int:
     return max(1, min(os.cpu_count() or 1, n_traits // 4))
 
 
-def _show_report(table) -> None:  # type: ignore[no-untyped-def]
+def _show_report(table: pa.Table) -> None:
     """One line per trait, without the columns of reasons that never occurred."""
     import pyarrow.compute as pc
 
@@ -182,12 +194,10 @@ def check(
         Path | None,
         typer.Option("--models", help="Also say how many of this model store's variants are found."),
     ] = None,
-    mode: Annotated[str, typer.Option("--mode", help="strict or parity.")] = "strict",
+    mode: ModeOption = "strict",
     dialect: Dialect = None,
     column: Column = None,
-    separator: Annotated[
-        str | None, typer.Option("--separator", help="Cell separator (default: detect).")
-    ] = None,
+    separator: Separator = None,
 ) -> None:
     """Say which columns would be taken for what, and with --models read the file without storing it.
 
@@ -207,7 +217,7 @@ def check(
         return
     from gputwas.stores.models import read_models_store
 
-    trait = read_trait(reader, read_models_store(models).panel, mode=mode)  # type: ignore[arg-type]
+    trait = read_trait(reader, read_models_store(models).panel, mode=mode)
     typer.echo(f"rows: {trait.rows_read:,} read, {trait.rows_malformed:,} malformed")
     print_table(("reason", "rows"), sorted(trait.counts.items()))
     typer.echo(f"variants of the models found: {trait.found_share:.1%}")
