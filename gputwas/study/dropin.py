@@ -23,12 +23,12 @@ from gputwas.formats.predictdb import read_models
 from gputwas.formats.sumstats import SumstatsReader, open_sumstats
 from gputwas.formats.tables import check_table_path, write_table
 from gputwas.ingest.models import pack_models
-from gputwas.ingest.trait import TraitStatistics, read_trait
+from gputwas.ingest.trait import PanelFilter, PanelIndex, TraitStatistics, read_trait
 from gputwas.stores.associations import Status
 from gputwas.stores.models import ModelSet
 from gputwas.study.compare import Comparison, compare_tables
 from gputwas.study.results import TissueResult, calibrated, metaxcan_table, snp_extremes
-from gputwas.study.snp_map import mapped_trait
+from gputwas.study.snp_map import carry_over, gwas_side, read_snp_map
 from gputwas.twas.spredixcan import prepare_scorer, score_traits
 
 __all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "spredixcan_command"]
@@ -245,29 +245,26 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
 
 
 def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
-    reader = _reader(options, options.columns())
+    snp_map = None if options.snp_map_file is None else read_snp_map(options.snp_map_file)
+    wanted = PanelIndex(model_set.panel if snp_map is None else gwas_side(snp_map))
+    seen = PanelFilter(wanted)
+    reader = _reader(options, options.columns(), seen)
     if "TEST" in reader.layout.header:
         # PLINK 2 writes rows of covariates and other models below those of the SNP; the reference lets the
         # last of them win, here only additive rows count
-        reader = _reader(options, {**options.columns(), "test": "TEST"})
-    if options.snp_map_file is not None:
-        return mapped_trait(
-            reader,
-            model_set.panel,
-            options.snp_map_file,
-            keep_non_rsid=options.keep_non_rsid,
-            pvalue_fix=options.input_pvalue_fix,
-        )
-    return read_trait(
+        reader = _reader(options, {**options.columns(), "test": "TEST"}, seen)
+    trait = read_trait(
         reader,
-        model_set.panel,
+        wanted,
         mode="parity",
         keep_non_rsid=options.keep_non_rsid,
         pvalue_fix=options.input_pvalue_fix,
+        seen=seen,
     )
+    return trait if snp_map is None else carry_over(trait, snp_map, model_set.panel)
 
 
-def _reader(options: SPrediXcanOptions, columns: dict[str, str]) -> SumstatsReader:
+def _reader(options: SPrediXcanOptions, columns: dict[str, str], keep: PanelFilter) -> SumstatsReader:
     return open_sumstats(
         gwas_paths(options),
         columns=columns,
@@ -275,6 +272,7 @@ def _reader(options: SPrediXcanOptions, columns: dict[str, str]) -> SumstatsRead
         skip_until_header=options.skip_until_header,
         handle_empty_columns=options.handle_empty_columns,
         parity=True,
+        keep=keep,
     )
 
 

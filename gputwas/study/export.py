@@ -11,17 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.backends.choose import choose_backend
-from gputwas.errors import InputError
 from gputwas.formats.metaxcan import write_associations
 from gputwas.formats.tables import check_table_path, write_table
 from gputwas.stores.associations import AssociationStore
-from gputwas.stores.gwas import GwasStore
-from gputwas.stores.models import ModelSet, read_models_store
+from gputwas.stores.models import ModelSet
 from gputwas.study.results import TissueResult, metaxcan_table, snp_extremes
 from gputwas.twas.panel import find_panel, on_panel
+from gputwas.twas.provenance import check_sources
 from gputwas.twas.spredixcan import Scorer, prepare_scorer
 from gputwas.twas.uncertainty import effect_standard_error
 
@@ -36,20 +34,6 @@ class SourceStores:
 
     models: Path
     gwas: Path
-
-    def check(self, store: AssociationStore) -> None:
-        """Refuse stores that the results do not come from.
-
-        Raises
-        ------
-        InputError : the GWAS panel is another one.
-        """
-        if GwasStore.open(self.gwas).panel_digest != store.manifest.parameters["gwas_panel"]:
-            raise InputError(
-                "the associations were not computed from this GWAS store",
-                path=self.gwas,
-                remedy=f"Name the one that was given to `gputwas associate` for {store.path}.",
-            )
 
 
 @dataclass(frozen=True)
@@ -121,12 +105,8 @@ def export_metaxcan(
 
 
 def _detail(store: AssociationStore, sources: SourceStores, trait: str, tissue: str) -> _Detail:
-    sources.check(store)
-    model_set = read_models_store(sources.models).subset([tissue])
-    wanted = store.models.filter(pc.equal(store.models["tissue"], tissue))
-    if not wanted["gene"].equals(model_set.models["gene"]):
-        raise InputError("the associations were not computed from these models", path=sources.models)
-    gwas = GwasStore.open(sources.gwas)
+    every, gwas = check_sources(store, sources.models, sources.gwas, trait)
+    model_set = every.subset([tissue])
     rows = find_panel(gwas.panel, model_set.panel)
     z, beta = gwas.read(trait)
     scorer = prepare_scorer(model_set, choose_backend("numpy"))

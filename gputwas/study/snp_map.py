@@ -1,6 +1,6 @@
 """A GWAS read through a map from its SNPs to the models' variants (`--snp_map_file`).
 
-In: a reader, the models' panel and MetaXcan's map: a tab-separated table with rsid, a0, a1 (other and effect
+In: the models' panel and MetaXcan's map: a tab-separated table with rsid, a0, a1 (other and effect
 allele of the SNP), panel_variant_id, panel_variant_a0, panel_variant_a1 and swap (1, or -1 where the panel's
 effect allele is the SNP's a0). Out: the trait's statistics over the models' panel.
 
@@ -19,11 +19,10 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from gputwas.errors import InputError
-from gputwas.formats.sumstats.reader import SumstatsReader
-from gputwas.ingest.trait import TraitStatistics, read_trait
+from gputwas.ingest.trait import TraitStatistics
 from gputwas.stores.panel import map_panel
 
-__all__ = ["mapped_trait", "read_snp_map"]
+__all__ = ["carry_over", "gwas_side", "read_snp_map"]
 
 COLUMNS = ("rsid", "a0", "a1", "panel_variant_id", "panel_variant_a0", "panel_variant_a1", "swap")
 
@@ -54,29 +53,24 @@ def read_snp_map(path: str | os.PathLike[str]) -> pa.Table:
     return table.group_by(list(COLUMNS), use_threads=False).aggregate([]).select(COLUMNS)
 
 
-def mapped_trait(
-    reader: SumstatsReader,
-    panel: pa.Table,
-    snp_map_file: str | os.PathLike[str],
-    *,
-    keep_non_rsid: bool,
-    pvalue_fix: float,
-) -> TraitStatistics:
-    """Read one trait through the map, with the reference's rules of alignment on both sides.
+def gwas_side(snp_map: pa.Table) -> pa.Table:
+    """The map's SNPs as a panel to read a GWAS against: effect allele a1, other allele a0."""
+    return pa.table(
+        {"variant_id": snp_map["rsid"], "effect_allele": snp_map["a1"], "other_allele": snp_map["a0"]}
+    )
+
+
+def carry_over(trait: TraitStatistics, snp_map: pa.Table, panel: pa.Table) -> TraitStatistics:
+    """Statistics over `gwas_side(snp_map)` as statistics over the models' panel.
 
     Parameters
     ----------
-    panel : the models' panel. keep_non_rsid, pvalue_fix : as in `gputwas.ingest.trait.read_trait`.
+    trait : read against `gwas_side`. panel : the models' panel.
 
     Raises
     ------
-    InputError : nothing of the GWAS is in the map, or nothing of the map in the models.
+    InputError : no SNP of the GWAS leads to a variant of the models.
     """
-    snp_map = read_snp_map(snp_map_file)
-    side = pa.table(
-        {"variant_id": snp_map["rsid"], "effect_allele": snp_map["a1"], "other_allele": snp_map["a0"]}
-    )
-    trait = read_trait(reader, side, mode="parity", keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix)
     target = pa.table(
         {
             "variant_id": snp_map["panel_variant_id"],
@@ -88,9 +82,8 @@ def mapped_trait(
     usable = (rows.sign != 0) & ~np.isnan(trait.z)
     if not usable.any():
         raise InputError(
-            "no SNP of the GWAS leads through this map to a variant of the models",
-            path=snp_map_file,
-            found=f"panel_variant_id like {snp_map['panel_variant_id'][0].as_py()}",
+            "no SNP of the GWAS leads through the SNP map to a variant of the models",
+            found=f"panel_variant_id like {snp_map['panel_variant_id'][0].as_py()} in the map",
             expected=f"ids like {panel['variant_id'][0].as_py()}",
         )
     sign = (rows.sign * snp_map["swap"].to_numpy())[usable]
