@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -26,9 +25,10 @@ from gputwas.stores.arrow import (
     write_table,
 )
 from gputwas.stores.folder import Claim, claim, make_folders
+from gputwas.stores.handle import StoreHandle
 from gputwas.stores.hashing import ContentHash
 from gputwas.stores.lock import StoreLock
-from gputwas.stores.manifest import Manifest, new_manifest, read_json, read_manifest, to_plain, write_json
+from gputwas.stores.manifest import Manifest, new_manifest, read_json, to_plain, write_json
 from gputwas.stores.names import file_stem
 from gputwas.stores.patterns import PATTERN_FOLDERS, Pattern, PatternFolder, Status
 from gputwas.stores.tissues import tissue_slices
@@ -43,7 +43,7 @@ Kind = Literal["z", "effect"]
 _KINDS: tuple[Kind, Kind] = ("z", "effect")
 
 
-class AssociationStore:
+class AssociationStore(StoreHandle):
     """Results of models x traits; made by `create` or `open`, never directly.
 
     A store made by `create` holds the lock until `close`, or the end of the ``with`` block. Pickling hands a
@@ -51,13 +51,12 @@ class AssociationStore:
     z and effects: a block that is there is not computed again.
     """
 
+    FORMAT = FORMAT
+
     def __init__(self, path: str, manifest: Manifest, lock: StoreLock | None, writable: bool) -> None:
-        self.path = path
-        self.manifest = manifest
+        super().__init__(path, manifest, lock, writable)
         self.block_size: int = manifest.content["block_size"]
         self._patterns = PatternFolder(path)
-        self._lock = lock
-        self._writable = writable
 
     @classmethod
     def create(
@@ -106,34 +105,6 @@ class AssociationStore:
             held.lock.release()
             raise
         return cls(held.path, manifest, held.lock, writable=True)
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str], *, as_worker: bool = False) -> AssociationStore:
-        """Open a store for reading, or as a worker for writing blocks while the coordinator holds the lock.
-
-        Raises
-        ------
-        InputError
-            If the folder is no association store or was written by a newer version.
-        """
-        return cls(os.fspath(path), read_manifest(path, FORMAT), None, writable=as_worker)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopen, (self.path, self._writable))
-
-    def __enter__(self) -> AssociationStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the lock; harmless where none is held."""
-        if self._lock is not None:
-            self._lock.release()
-        self._writable = False
 
     # What the rows and columns are
 
@@ -355,10 +326,6 @@ class AssociationStore:
     def _check_writable(self) -> None:
         if not self._writable:
             raise RuntimeError(f"{self.path} was opened for reading")
-
-
-def _reopen(path: str, writable: bool) -> AssociationStore:
-    return AssociationStore.open(path, as_worker=writable)
 
 
 def _check_tables(models: pa.Table, traits: pa.Table, block_size: int) -> None:

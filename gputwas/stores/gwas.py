@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +19,9 @@ import pyarrow as pa
 from gputwas.errors import InputError
 from gputwas.stores.arrow import array_view, open_batch, open_table, write_arrays, write_table
 from gputwas.stores.folder import claim, make_folders
+from gputwas.stores.handle import StoreHandle
 from gputwas.stores.hashing import ContentHash
-from gputwas.stores.lock import StoreLock
-from gputwas.stores.manifest import Manifest, new_manifest, read_manifest, to_plain
+from gputwas.stores.manifest import Manifest, new_manifest, to_plain
 from gputwas.stores.names import file_stem
 from gputwas.stores.panel import check_panel, panel_digest
 from gputwas.stores.trait_index import INDEX_NAME, METADATA_KEY, SUFFIX, read_index, read_metadata
@@ -37,18 +36,17 @@ _TRAITS = "traits"
 _CONTENTS = ("panel.arrow", _TRAITS, INDEX_NAME)
 
 
-class GwasStore:
+class GwasStore(StoreHandle):
     """A folder of traits over one panel; made by `create`, `open`, never directly.
 
     A store made by `create` holds the lock until `close`, or the end of the ``with`` block. Pickling hands a
     worker process the right to add traits, not the lock.
     """
 
-    def __init__(self, path: str, manifest: Manifest, lock: StoreLock | None, writable: bool) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._lock = lock
-        self._writable = writable
+    FORMAT = FORMAT
+
+    def _before_release(self) -> None:
+        self.index()  # brings the list of traits up to date
 
     @classmethod
     def create(
@@ -95,35 +93,6 @@ class GwasStore:
             held.lock.release()
             raise
         return cls(held.path, manifest, held.lock, writable=True)
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str], *, as_worker: bool = False) -> GwasStore:
-        """Open a store for reading, or as a worker for adding traits while the coordinator holds the lock.
-
-        Raises
-        ------
-        InputError
-            If the folder is no GWAS store or was written by a newer version.
-        """
-        return cls(os.fspath(path), read_manifest(path, FORMAT), None, writable=as_worker)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopen, (self.path, self._writable))
-
-    def __enter__(self) -> GwasStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Bring the list of traits up to date and release the lock; harmless where none is held."""
-        if self._lock is not None and self._lock.held:
-            self.index()
-            self._lock.release()
-        self._writable = False
 
     @cached_property
     def panel(self) -> pa.Table:
@@ -304,10 +273,6 @@ class GwasStore:
             path=self.path,
             remedy=f"See `gputwas gwas list {self.path}` for those that are there.",
         )
-
-
-def _reopen(path: str, writable: bool) -> GwasStore:
-    return GwasStore.open(path, as_worker=writable)
 
 
 def _check_same_panel(path: str, manifest: Manifest, panel: pa.Table) -> None:
