@@ -70,7 +70,7 @@ def test_the_same_rows_count_as_by_the_rules(text, separator, every_blank, tmp_p
         found = read(
             path, columns=roles, separator=separator, handle_empty_columns=every_blank, block_bytes=size
         )
-        ids = [None if row[0] in ("", ".") else row[0].strip() for row in expected]
+        ids = [None if row[0].strip() in ("", ".") else row[0].strip() for row in expected]
         assert [row["variant_id"] for row in found] == ids
 
 
@@ -92,11 +92,11 @@ def test_any_other_text_ends_the_run_with_its_line(tmp_path, text):
     assert len(kept) == 1, "rows that are not kept are not looked at"
 
 
-def test_standard_errors_and_infinities_are_not_judged(tmp_path):
+def test_standard_errors_of_0_and_infinities_are_not_judged(tmp_path):
     path = tmp_path / "trait.txt"
-    path.write_text("SNP A1 A2 BETA SE P\nrs1 A G 0.1 -1 1\nrs2 a g 0.1 0 0.5\nrs3 A G inf 0.1 0\n")
+    path.write_text("SNP A1 A2 BETA SE P\nrs1 A G 0.1 1 1\nrs2 a g 0.1 0 0.5\nrs3 A G inf 0.1 0\n")
     rows = read(path, columns=COLUMNS | {"p": "P"})
-    assert [row["se"] for row in rows] == [-1, 0, 0.1] and [row["p"] for row in rows] == [1, 0.5, 0]
+    assert [row["se"] for row in rows] == [1, 0, 0.1] and [row["p"] for row in rows] == [1, 0.5, 0]
     assert rows[1]["effect_allele"] == "A" and rows[2]["beta"] == math.inf
     assert "nlog10_p" not in rows[0]
 
@@ -106,6 +106,22 @@ def test_p_above_1_is_refused_although_the_reference_turns_the_sign(tmp_path):
     path.write_text("SNP A1 A2 BETA SE P\nrs1 A G 0.1 1 1.5\n")
     with pytest.raises(InputError, match=r"line 2, column 'P'.*outside \[0, 1\]"):
         read(path, columns=COLUMNS | {"p": "P"})
+
+
+def test_a_negative_standard_error_is_refused_although_the_reference_turns_the_sign(tmp_path):
+    path = tmp_path / "trait.txt"
+    path.write_text("SNP A1 A2 BETA SE P\nrs1 A G 0.1 1 0.5\nrs2 A G 0.1 -1 0.5\n")
+    with pytest.raises(InputError, match=r"line 3, column 'SE'.*a standard error is negative"):
+        read(path)
+
+
+def test_a_column_that_is_used_and_there_twice_is_refused(tmp_path):
+    path = tmp_path / "trait.txt"
+    path.write_text("SNP A1 A2 BETA SE BETA POS POS\nrs1 A G 0.1 1 0.2 7 8\n")
+    with pytest.raises(InputError, match=r"line 1, column 'BETA'.*column 4 and as column 6"):
+        read(path)
+    z_only = {role: name for role, name in COLUMNS.items() if role not in ("beta", "se")} | {"z": "SE"}
+    assert [row["z"] for row in read(path, columns=z_only)] == [1]
 
 
 def test_an_odds_ratio_goes_before_beta_and_zero_is_minus_infinity(tmp_path):
@@ -133,12 +149,6 @@ def test_only_the_columns_named_are_read(tmp_path):
     path = tmp_path / "trait.txt"
     path.write_text("SNP CHR A1 A2 BETA SE beta TEST\nrs1 1 A G 0.1 0.1 7 SEX\n")
     assert list(read(path)[0]) == ["variant_id", "effect_allele", "other_allele", "beta", "se"]
-
-
-def test_of_columns_with_one_name_the_first_is_read(tmp_path):
-    path = tmp_path / "trait.txt"
-    path.write_text("SNP A1 A2 BETA SE BETA\nrs1 A G 0.1 0.1 7\n")
-    assert read(path)[0]["beta"] == 0.1
 
 
 def test_skip_until_header(tmp_path):

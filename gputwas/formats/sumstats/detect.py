@@ -68,6 +68,9 @@ def choose_layout(
     if not parity:
         _refuse_numbers(header, path, line)
         _refuse_duplicates(header, path, line)
+    elif columns:
+        # the reference takes the first of them and does not say so
+        _refuse_duplicates(header, path, line, among=frozenset(columns.values()))
     explicit = {role: _find_explicit(name, header, path, line, parity) for role, name in columns.items()}
     if parity and explicit:
         return Layout("custom", explicit, delimiter, (), None, tuple(header))
@@ -101,10 +104,12 @@ def _refuse_numbers(header: Sequence[str], path: str, line: int) -> None:
         )
 
 
-def _refuse_duplicates(header: Sequence[str], path: str, line: int) -> None:
+def _refuse_duplicates(
+    header: Sequence[str], path: str, line: int, among: frozenset[str] | None = None
+) -> None:
     seen: dict[str, int] = {}
     for i, name in enumerate(header):
-        if name in seen and name:
+        if name in seen and name and (among is None or name in among):
             raise InputError(
                 "two columns have one name",
                 path=path,

@@ -172,13 +172,16 @@ def _one_cell(head: Head, path: str) -> InputError:
     """The header is one cell when split: say what else could separate its names."""
     text = head.names[0]
     seen = [shown for mark, shown in _MARKS if mark in text]
+    given = head.delimiter != "whitespace"
+    mark = next((mark for mark, _ in _MARKS if mark in text), "")
+    mend = "leave --separator out or give that" if given else f"give --separator '{mark}'"
     return InputError(
         "the header is a single cell, so the separator is not the file's",
         path=path,
         line=head.body_line - 1,
         found=repr(text[:200]),
-        expected="several columns" if head.delimiter == "whitespace" else f"{head.delimiter!r} between names",
-        remedy=f"It holds {', '.join(seen)}: leave --separator out or give that." if seen else None,
+        expected=f"{head.delimiter!r} between names" if given else "several columns",
+        remedy=f"It holds {', '.join(seen)}: {mend}." if seen else "Check that the file is a table.",
     )
 
 
@@ -203,6 +206,7 @@ def _no_rows(head: Head, path: str, compression: str) -> InputError:
             line=head.body_line - 1,
             found=" ".join(head.names)[:200],
             expected="one row per variant",
+            remedy="Download or copy it again, it may have been cut off.",
         )
     cells = first.split(None if head.delimiter == "whitespace" else head.delimiter)
     named = "white space" if head.delimiter == "whitespace" else repr(head.delimiter)

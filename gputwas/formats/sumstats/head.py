@@ -62,18 +62,20 @@ def line_ends(data: bytes) -> list[int]:
 def refuse_non_text(start: bytes, path: str) -> None:
     """Raise InputError if the bytes cannot be a table of text."""
     if not start.strip():
-        raise InputError("is empty", path=path, expected="a table with a header line")
-    if (
-        start[:2] in (b"\xff\xfe", b"\xfe\xff")
-        or start[1:200:2].count(0) > 50
-        or start[0:200:2].count(0) > 50
-    ):
+        raise InputError(
+            "is empty",
+            path=path,
+            expected="a table with a header line",
+            remedy="Download or copy it again.",
+        )
+    if (encoding := _utf16(start)) is not None:
+        text = f"gzip -dc {path} | iconv" if path.endswith((".gz", ".bgz")) else f"iconv {path}"
         raise InputError(
             "is UTF-16 text",
             path=path,
             line=1,
             expected="UTF-8 or ASCII",
-            remedy=f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > converted.txt.",
+            remedy=f"Convert it: {text} -f {encoding} -t UTF-8 > converted.txt.",
         )
     if b"\x00" in start[:65536]:
         position = start.index(b"\x00")
@@ -100,6 +102,15 @@ def refuse_non_text(start: bytes, path: str) -> None:
             line=1,
             remedy=f"Convert it: tr '\\r' '\\n' < {path} > converted.txt.",
         )
+
+
+def _utf16(start: bytes) -> str | None:
+    """Name of the UTF-16 encoding for iconv, told by the mark or by every other byte being 0; else None."""
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    if start[1:200:2].count(0) > 50:
+        return "UTF-16LE"
+    return "UTF-16BE" if start[0:200:2].count(0) > 50 else None
 
 
 def read_head(

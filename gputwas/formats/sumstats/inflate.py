@@ -58,7 +58,12 @@ def compression_of(path: str) -> str:
     """Return "gzip", "zstd", "bzip2", "xz", "parquet" or "plain", by the first bytes of the file."""
     start = _first_bytes(path)
     if not start:
-        raise InputError("is empty", path=path, expected="a table with a header line")
+        raise InputError(
+            "is empty",
+            path=path,
+            expected="a table with a header line",
+            remedy="Download or copy it again.",
+        )
     for magic, what, remedy in _REFUSED:
         if start.startswith(magic):
             raise InputError(f"is {what}, not a table", path=path, remedy=remedy)
@@ -76,7 +81,7 @@ def _first_bytes(path: str) -> bytes:
             "is a folder, not a file", path=path, remedy="Name its files, e.g. with *.gz."
         ) from None
     except FileNotFoundError:
-        raise InputError("does not exist", path=path) from None
+        raise InputError("does not exist", path=path, remedy="Check the path.") from None
     except PermissionError:
         raise InputError("cannot be read: permission denied", path=path) from None
 
