@@ -29,7 +29,6 @@ FULL_MODULES = [path for path in MODULES if path.read_text().strip() and path.na
 IMPORT_NAMES = {
     "array-api-compat": "array_api_compat",
     "array-api-extra": "array_api_extra",
-    "adjusttext": "adjustText",
     "cupy-cuda12x": "cupy",
     "cupy-cuda13x": "cupy",
 }
