@@ -73,8 +73,9 @@ def units_that_fit(budget: int, fixed: int, per_unit: int, *, most: int, what: s
     """
     fitting = (budget - fixed) // max(per_unit, 1)
     if fitting < 1:
+        needed = -(-(fixed + per_unit) // 10**7) / 100  # rounded up, so that asking for it is enough
         raise ResourceError(
-            f"one {what} needs {(fixed + per_unit) / 1e9:.2f} GB and the budget is {budget / 1e9:.2f} GB; "
+            f"one {what} needs {needed:.2f} GB and the budget is {budget / 1e9:.2f} GB; "
             "give more with --memory"
         )
     return int(min(fitting, most))

@@ -26,7 +26,9 @@ from gputwas.stores.gwas import GwasStore
 from gputwas.stores.models import ModelSet, read_models_store
 from gputwas.stores.panel import PanelMap
 from gputwas.twas.panel import find_panel, on_panel
-from gputwas.twas.plan import BLOCK_SIZE, Plan, make_plan
+from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
+from gputwas.twas.products import way_of_multiplying
+from gputwas.twas.provenance import association_inputs, peak_memory
 from gputwas.twas.spredixcan import Scorer, distinct_patterns, prepare_scorer
 from gputwas.twas.variance import PatternVariance
 
@@ -129,13 +131,9 @@ def associate(
         model_set = model_set.subset(tissues)
     names = _chosen_traits(gwas_store, traits)
     rows = find_panel(gwas_store.panel, model_set.panel)
-    plan = make_plan(
-        n_traits=len(names), n_variants=model_set.panel.num_rows, n_models=model_set.n_models,
-        n_entries=int(model_set.offsets[-1]), budget=memory_budget(settings.memory),
-        item_bytes=np.dtype(settings.precision).itemsize, block_size=settings.block_size,
-    )  # fmt: skip
-    log.info("plan: %s", plan.describe())
     backend = choose_backend(settings.backend)
+    plan = _plan(model_set, len(names), settings, backend)
+    log.info("plan: %s", plan.describe())
     scorer = prepare_scorer(model_set, backend, settings.method)
     store = _open_store(out, model_set, gwas_store, names, plan, backend, settings, scorer)
     with store:
@@ -155,6 +153,25 @@ def associate(
         if computed or not store.is_complete:
             store.finish(_provenance(report, backend, settings))
     return report
+
+
+def _plan(models: ModelSet, n_traits: int, settings: AssociateSettings, backend: Backend) -> Plan:
+    slices = [models.tissue_slice(tissue) for tissue in models.tissues]
+    size = StudySize(
+        traits=n_traits, variants=models.panel.num_rows, models=models.n_models,
+        entries=int(models.offsets[-1]), triangles=int(models.ld_offsets[-1]),
+        largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
+    )  # fmt: skip
+    return make_plan(
+        size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
+        block_size=settings.block_size, tissues_at_once=min(_threads(settings, backend), len(slices)),
+        padded=way_of_multiplying(backend, settings.method) == "padded", device_budget=backend.free_memory(),
+    )  # fmt: skip
+
+
+def _threads(settings: AssociateSettings, backend: Backend) -> int:
+    """Threads over tissues; one where the library runs its own or the device takes one task at a time."""
+    return (settings.workers or os.cpu_count() or 1) if backend.name == "numpy" else 1
 
 
 def _chosen_traits(gwas: GwasStore, traits: Sequence[str] | None) -> list[str]:
@@ -199,51 +216,43 @@ def _open_store(
             "precision": settings.precision,
             "backend": backend.name,
             "method": type(scorer.products).__name__.strip("_"),
-            "models_digest": models.digest,
-            "gwas_panel": gwas.panel_digest,
-            "gwas_contents": xxhash.xxh3_128_hexdigest("".join(table["content_hash"].to_pylist()).encode()),
         },
-        inputs={},
+        inputs=association_inputs(models, gwas, traits),
         overwrite=settings.overwrite,
     )
 
 
 def _all_blocks(run: _Run) -> int:
     """Compute the blocks that are not on disk yet; returns how many."""
-    tissues = run.models.tissues
-    names = run.store.traits["trait"].to_pylist()
-    size = run.store.block_size
     computed = 0
-    workers = run.settings.workers or os.cpu_count() or 1
-    workers = 1 if run.scorer.backend.name != "numpy" else workers
     with (
-        progress("associate", len(names), "traits") as shown,
-        ThreadPoolExecutor(max_workers=workers) as pool,
+        progress("associate", len(run.store.trait_names), "traits") as shown,
+        ThreadPoolExecutor(max_workers=_threads(run.settings, run.scorer.backend)) as pool,
     ):
         for block in range(run.store.n_blocks):
-            traits = names[block * size : (block + 1) * size]
-            if not all(run.store.has_block(tissue, block) for tissue in tissues):
-                _one_block(run, block, traits, pool)
+            left = [tissue for tissue in run.models.tissues if not run.store.has_block(tissue, block)]
+            if left:
+                _one_block(run, block, left, pool)
                 computed += 1
-            shown.advance(len(traits))
+            shown.advance(len(run.store.block_traits(block)))
     return computed
 
 
-def _one_block(run: _Run, block: int, traits: list[str], pool: ThreadPoolExecutor) -> None:
+def _one_block(run: _Run, block: int, tissues: list[str], pool: ThreadPoolExecutor) -> None:
     """Score one block of traits in batches and write it, the patterns first and tissue by tissue after."""
-    n_models = run.models.n_models
-    z = np.empty((n_models, len(traits)), dtype=run.dtype, order="F")
+    traits = run.store.block_traits(block)
+    z = np.empty((run.models.n_models, len(traits)), dtype=run.dtype, order="F")
     effect = np.empty_like(z)
     patterns: dict[str, PatternVariance] = {}
     digests: list[str] = []
     for start in range(0, len(traits), run.batch_size):
         inside = slice(start, min(start + run.batch_size, len(traits)))
-        found = _one_batch(run, traits[inside], z[:, inside], effect[:, inside], patterns, pool)
+        found = _one_batch(run, traits[inside], tissues, z[:, inside], effect[:, inside], patterns, pool)
         digests.extend(found)
     for digest, pattern in patterns.items():
         run.store.write_pattern(digest, pattern.n_snps_used, pattern.var_g, pattern.status)
     run.store.write_block_patterns(block, digests)
-    for tissue in run.models.tissues:
+    for tissue in tissues:
         rows = run.models.tissue_slice(tissue)
         run.store.write_block(tissue, block, z[rows], effect[rows])
 
@@ -251,6 +260,7 @@ def _one_block(run: _Run, block: int, traits: list[str], pool: ThreadPoolExecuto
 def _one_batch(
     run: _Run,
     traits: list[str],
+    tissues: list[str],
     z_out: np.ndarray,
     effect_out: np.ndarray,
     patterns: dict[str, PatternVariance],
@@ -262,7 +272,7 @@ def _one_batch(
     keys = [xxhash.xxh3_128_hexdigest(np.packbits(row).tobytes()) for row in rows]
     for key, row in zip(keys, rows, strict=True):
         if key not in patterns:
-            patterns[key] = run.scorer.variance(row)
+            patterns[key] = _pattern(run, key, row)
     of_batch = [patterns[key] for key in keys]
     batch = run.scorer.products.load(z, beta)
     del z, beta
@@ -272,8 +282,16 @@ def _one_batch(
         scores, effects = run.scorer.score(batch, models, of_batch, pattern_of)
         z_out[models], effect_out[models] = scores, effects
 
-    list(pool.map(score, run.models.tissues))
+    list(pool.map(score, tissues))
     return [keys[k] for k in pattern_of]
+
+
+def _pattern(run: _Run, digest: str, present: np.ndarray) -> PatternVariance:
+    """What a pattern of missing SNPs makes of the models; earlier blocks may have written it already."""
+    if not run.store.has_pattern(digest):
+        return run.scorer.variance(present)
+    known = run.store.read_pattern(digest)
+    return PatternVariance(known.n_snps_used, known.var_g, known.status)
 
 
 def _load(run: _Run, traits: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -290,8 +308,6 @@ def _load(run: _Run, traits: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSettings) -> dict[str, object]:
-    import resource
-
     return {
         "backend": backend.name,
         "device": backend.device,
@@ -304,5 +320,5 @@ def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSe
         "variants_of_models": report.n_variants,
         "variants_found": report.variants_found,
         "seconds": report.seconds,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": peak_memory(),
     }

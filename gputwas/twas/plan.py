@@ -9,13 +9,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gputwas.backends.memory import units_that_fit
+from gputwas.errors import ResourceError
+from gputwas.twas.products import MOST_GATHERED
+from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
 
-__all__ = ["BLOCK_SIZE", "Plan", "make_plan"]
+__all__ = ["BLOCK_SIZE", "Plan", "StudySize", "make_plan"]
 
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
 ENTRY_BYTES = 64  # CSR entry in operator and products, temporaries while it is built included
 MODEL_BYTES = 80
+TRIANGLE_BYTES = 48  # entry of a group of quadratic forms: six arrays of eight bytes
+GATHERED_BYTES = 32  # value gathered by the padded way: z and beta as they are, and as terms of the sums
+PATTERN_BYTES = 4 + 8 + 1  # SNPs used, var_g and status of one model
+SCORE_BYTES = 48  # of one model and trait while a tissue is scored: sums, variances and results, float64
+
+
+@dataclass(frozen=True)
+class StudySize:
+    """What decides the memory of a run.
+
+    Attributes
+    ----------
+    traits : to score. variants : of the models' panel. models, entries, triangles : models, their weights
+        and their LD values, all tissues together. largest_tissue : most models of one tissue.
+    """
+
+    traits: int
+    variants: int
+    models: int
+    entries: int
+    triangles: int
+    largest_tissue: int
 
 
 @dataclass(frozen=True)
@@ -24,7 +49,7 @@ class Plan:
 
     Attributes
     ----------
-    block_size : traits in one file of the store; batch_size : traits scored together (divides no block).
+    block_size : traits in one file of the store; batch_size : traits scored together, at most a block.
     memory : bytes the run is expected to hold at its peak, memory-mapped files left out.
     bytes_read, bytes_written : of GWAS statistics and of results.
     """
@@ -39,42 +64,70 @@ class Plan:
         """One line for the log."""
         return (
             f"{self.batch_size} traits at a time in blocks of {self.block_size}, "
-            f"{self.memory / 1e9:.2f} GB of memory, {self.bytes_read / 1e9:.2f} GB to read, "
-            f"{self.bytes_written / 1e9:.2f} GB to write"
+            f"{_amount(self.memory)} of memory, {_amount(self.bytes_read)} to read, "
+            f"{_amount(self.bytes_written)} to write"
         )
 
 
 def make_plan(
-    *,
-    n_traits: int,
-    n_variants: int,
-    n_models: int,
-    n_entries: int,
+    size: StudySize,
     budget: int,
+    *,
     item_bytes: int,
     block_size: int = BLOCK_SIZE,
+    tissues_at_once: int = 1,
+    padded: bool = False,
+    device_budget: int | None = None,
 ) -> Plan:
     """Choose how many traits to hold at once.
 
     Parameters
     ----------
-    n_variants : of the model panel. n_models, n_entries : models and their weights, all tissues together.
     budget : bytes. item_bytes : of one value in the store, 4 or 8.
+    tissues_at_once : tissues scored side by side. padded : sums are made by padding, which gathers.
+    device_budget : bytes free on a device with memory of its own; None where there is none.
 
     Raises
     ------
-    ResourceError : one trait does not fit the budget.
+    ResourceError : one trait does not fit the budget, or the device.
     """
-    block = max(1, min(block_size, n_traits))
-    results = n_models * 2 * item_bytes * block
-    fixed = INTERPRETER_BYTES + n_entries * ENTRY_BYTES + n_models * MODEL_BYTES + results
+    block = max(1, min(block_size, size.traits))
+    fixed = (
+        INTERPRETER_BYTES
+        + size.entries * ENTRY_BYTES
+        + size.models * MODEL_BYTES
+        + min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
+        + size.models * block * (2 * item_bytes + PATTERN_BYTES)  # a whole block's results and patterns
+    )
+    if padded:
+        fixed += min(size.entries * block, MOST_GATHERED) * GATHERED_BYTES
     # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
-    per_trait = n_variants * (4 + 4 + 1 + 8 + 8) + n_models * (4 + 8 + 1)
+    per_trait = size.variants * (4 + 4 + 1 + 8 + 8)
+    per_trait += size.largest_tissue * SCORE_BYTES * tissues_at_once
     batch = units_that_fit(budget, fixed, per_trait, most=block)
+    if device_budget is not None:
+        batch = _batch_on_device(size, device_budget, batch)
     return Plan(
         block_size=block,
         batch_size=batch,
         memory=fixed + batch * per_trait,
-        bytes_read=n_traits * n_variants * 8,
-        bytes_written=n_traits * n_models * 2 * item_bytes,
+        bytes_read=size.traits * size.variants * 8,
+        bytes_written=size.traits * size.models * 2 * item_bytes,
     )
+
+
+def _batch_on_device(size: StudySize, budget: int, most: int) -> int:
+    """Traits that the device holds: float32 z and beta in two layouts, float64 sums of one tissue."""
+    fixed = size.entries * (4 + 8 + 8) + size.models * 8
+    fixed += min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
+    per_trait = size.variants * (4 + 4) * 2 + size.largest_tissue * (8 + 8)
+    if fixed + per_trait > budget:
+        raise ResourceError(
+            f"one trait needs {_amount(fixed + per_trait)} on the device, where {_amount(budget)} are free; "
+            "end what else runs there, or use --backend numpy"
+        )
+    return int(min(most, (budget - fixed) // per_trait))
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e7 else f"{size / 1e6:.2f} MB"

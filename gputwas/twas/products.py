@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from gputwas.backends.choose import Backend
+from gputwas.errors import UsageError
 from gputwas.kernels.twins import padded_gather
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.variance import length_groups
 
-__all__ = ["METHODS", "GwasBatch", "Numerators", "prepare_products"]
+__all__ = ["METHODS", "MOST_GATHERED", "GwasBatch", "Numerators", "prepare_products", "way_of_multiplying"]
 
 METHODS = ("auto", "csr", "padded")
 MOST_GATHERED = 8_000_000  # values gathered at once by the padded way: 64 MB of float64
@@ -47,24 +48,26 @@ class Numerators(Protocol):
         """z and effect sums of a range of models, (models, traits) float64."""
 
 
-def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:
-    """The way of multiplying for a backend: CSR on NumPy, the kernel on CUDA, padding elsewhere.
+def way_of_multiplying(backend: Backend, method: str = "auto") -> str:
+    """ "csr" or "padded": the method asked for, or by "auto" CSR on NumPy and CUDA, padding elsewhere.
 
     Raises
     ------
-    ValueError : the method is unknown, or CSR is asked of a library that has no sparse product.
+    UsageError : the method is unknown, or CSR is asked of a library that has no sparse product.
     """
     if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    if method == "auto":
-        method = "csr" if backend.name in ("numpy", "cupy") else "padded"
-    if method == "padded":
+        raise UsageError(f"the method of multiplying is one of {', '.join(METHODS)}, not {method!r}")
+    sparse = backend.name in ("numpy", "cupy")
+    if method == "csr" and not sparse:
+        raise UsageError(f"backend {backend.name} has no sparse product; use --method padded")
+    return ("csr" if sparse else "padded") if method == "auto" else method
+
+
+def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:
+    """Bind the way of multiplying of a backend and method to an operator; errors as `way_of_multiplying`."""
+    if way_of_multiplying(backend, method) == "padded":
         return _Padded(operator, backend)
-    if backend.name == "numpy":
-        return _SciPyCsr(operator)
-    if backend.name == "cupy":
-        return _CudaCsr(operator, backend)
-    raise ValueError(f"backend {backend.name} has no sparse product; use method='padded'")
+    return _SciPyCsr(operator) if backend.name == "numpy" else _CudaCsr(operator, backend)
 
 
 class _SciPyCsr:

@@ -21,7 +21,14 @@ from gputwas.backends.choose import Backend
 from gputwas.stores.associations import Status
 from gputwas.twas.operator import ScoreOperator
 
-__all__ = ["PatternVariance", "length_groups", "padded_length", "pattern_variance", "quadratic_forms"]
+__all__ = [
+    "MOST_TRIANGLE_ENTRIES",
+    "PatternVariance",
+    "length_groups",
+    "padded_length",
+    "pattern_variance",
+    "quadratic_forms",
+]
 
 MOST_TRIANGLE_ENTRIES = 4_000_000  # of padded LD in one group: 32 MB of float64
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gputwas.backends.choose import Backend, choose_backend
+from gputwas.errors import UsageError
 from gputwas.stores.associations import Status
 from gputwas.twas.products import prepare_products
 from gputwas.twas.spredixcan import distinct_patterns, prepare_scorer, spredixcan
@@ -200,5 +201,5 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     models = random_model_set(np.random.default_rng(0))
     with pytest.raises(ValueError, match="40"):
         spredixcan(models, np.zeros((1, 39), dtype=np.float32))
-    with pytest.raises(ValueError, match="padded"):
+    with pytest.raises(UsageError, match="padded"):
         prepare_products(prepare_scorer(models, NUMPY).operator, choose_backend("array_api_strict"), "csr")

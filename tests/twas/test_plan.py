@@ -1,0 +1,103 @@
+"""What a run says it will hold, read and write, and what it really holds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gputwas.errors import ResourceError
+from gputwas.twas.plan import StudySize, make_plan
+from tests.model_sets import random_gwas, random_model_set
+from tests.small_stores import write_gwas, write_models
+
+# The paper's study: 3,935 traits, some 250,000 models of 19 tissues with about 20 SNPs each.
+PAPER = StudySize(
+    traits=3_935, variants=1_300_000, models=250_000, entries=5_000_000, triangles=60_000_000,
+    largest_tissue=16_000,
+)  # fmt: skip
+
+
+def test_plan_of_the_whole_study_is_plausible() -> None:
+    plan = make_plan(PAPER, 4 * 10**9, item_bytes=4, tissues_at_once=4)
+    assert 20 <= plan.batch_size < plan.block_size == 128
+    assert 3 * 10**9 < plan.memory <= 4 * 10**9
+    assert plan.bytes_read == 3_935 * 1_300_000 * 8
+    assert plan.bytes_written == 3_935 * 250_000 * 2 * 4
+    text = plan.describe()
+    assert f"{plan.batch_size} traits at a time in blocks of 128" in text
+    assert "40.92 GB to read" in text and "7.87 GB to write" in text
+    assert f"{plan.memory / 1e9:.2f} GB of memory" in text
+
+
+def test_small_amounts_are_not_said_to_be_nothing() -> None:
+    size = StudySize(traits=2, variants=1000, models=10, entries=40, triangles=100, largest_tissue=10)
+    text = make_plan(size, 10**9, item_bytes=4).describe()
+    assert "0.02 MB to read" in text
+    assert " 0.00 GB" not in text
+
+
+@given(st.integers(10**8, 10**11), st.integers(1, 64), st.booleans(), st.sampled_from([4, 8]))
+def test_plan_fits_the_budget_or_is_refused(budget: int, tissues: int, padded: bool, item: int) -> None:
+    try:
+        plan = make_plan(PAPER, budget, item_bytes=item, tissues_at_once=tissues, padded=padded)
+    except ResourceError as error:
+        assert "needs" in str(error) and "--memory" in str(error)
+        return
+    assert plan.memory <= budget
+    assert 1 <= plan.batch_size <= plan.block_size
+
+
+def test_more_budget_never_means_fewer_traits_at_once() -> None:
+    sizes = [make_plan(PAPER, gb * 10**9, item_bytes=4).batch_size for gb in (2, 4, 8, 16, 64)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 128
+
+
+def test_a_small_device_gets_smaller_batches() -> None:
+    roomy = make_plan(PAPER, 10**11, item_bytes=4, device_budget=10**11)
+    tight = make_plan(PAPER, 10**11, item_bytes=4, device_budget=10**9)
+    assert roomy.batch_size == 128
+    assert 1 <= tight.batch_size < 50
+    with pytest.raises(ResourceError, match=r"GB on the device.*--backend numpy"):
+        make_plan(PAPER, 10**11, item_bytes=4, device_budget=10**8)
+
+
+RUN = """
+import json, sys
+from gputwas.twas.associate import AssociateSettings, associate
+from gputwas.twas.provenance import peak_memory
+folder, memory = sys.argv[1:]
+settings = AssociateSettings(backend="numpy", memory=memory, overwrite=True)
+report = associate(f"{folder}/models", f"{folder}/gwas", f"{folder}/out", settings=settings)
+print(json.dumps([report.plan.memory, report.plan.batch_size, report.n_patterns, peak_memory()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def middle_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """64 traits, each with its own missing SNPs, 60,000 variants, 6,000 models."""
+    folder = tmp_path_factory.mktemp("middle")
+    rng = np.random.default_rng(8)
+    lengths = tuple(rng.integers(1, 40, 3000).tolist())
+    models = write_models(folder / "models", random_model_set(rng, n_variants=60_000, lengths=lengths))
+    z, beta = random_gwas(rng, 64, 60_000, 0.05)
+    write_gwas(folder / "gwas", models.panel, z, beta)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["300MB", "2GB"])
+def test_peak_memory_is_what_the_plan_says(middle_size: Path, memory: str) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", RUN, str(middle_size), memory]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
+    planned, batch, patterns, peak = json.loads(done.stdout)
+    assert patterns == 64
+    assert (batch < 64) == (memory == "300MB")
+    assert 0.3 * planned < peak < 1.3 * planned, f"planned {planned:,}, was {peak:,} with batches of {batch}"
