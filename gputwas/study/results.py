@@ -127,9 +127,10 @@ def calibrated(table: pa.Table, models: pa.Table, n: float, h2: float) -> tuple[
             "these models have no column phi, which the calibration by --gwas_h2 and --gwas_N needs",
             remedy="Use models that state phi, or leave the two options out.",
         )
-    # by row of the model table, for gene names may have lost their version in `table`
     phi_of = dict(zip(_plain_ids(models["gene"]), models["phi"].to_pylist(), strict=True))
-    phi = np.array([phi_of.get(gene) for gene in _plain_ids(table["gene"])], dtype=np.float64)
+    phi_of |= dict(zip(models["gene"].to_pylist(), models["phi"].to_pylist(), strict=True))
+    # plain ids as well, for genes may have lost their version in `table`
+    phi = np.array([phi_of.get(gene) for gene in table["gene"].to_pylist()], dtype=np.float64)
     known = ~np.isnan(phi)
     kept = table.filter(pa.array(known))
     z = kept["zscore"].fill_null(np.nan).to_numpy()

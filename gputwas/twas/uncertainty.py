@@ -22,11 +22,11 @@ def gwas_standard_errors(z: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (variants,) float64; NaN where z or β is missing or z is 0 (0 / 0 has no answer).
+    (variants,) float64; NaN where z or β is missing or 0 (a β rounded to 0 says nothing of its error).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.abs(np.asarray(beta, dtype=np.float64) / np.asarray(z, dtype=np.float64))
-    return np.where(np.isfinite(se), se, np.nan)
+    return np.where(np.isfinite(se) & (se > 0), se, np.nan)
 
 
 def effect_standard_error(
@@ -45,14 +45,15 @@ def effect_standard_error(
 
     Returns
     -------
-    (n,) float64. A SNP whose own se is unknown (z exactly 0) takes the model's median of se σ, which is
-    constant for a trait and sample (se_l = sd(trait) / (σ_l sqrt(N))); NaN where none is known.
+    (n,) float64. A SNP whose own se is unknown (z or β exactly 0) takes the model's median of se σ, which is
+    constant for a trait and sample (se_l = sd(trait) / (σ_l sqrt(N))). NaN where none is known, and where a
+    SNP with z has no β, for then the model has no effect size either.
     """
     operator = scorer.operator
-    present = ~np.isnan(z)[operator.variants]
+    present, measured = (~np.isnan(values)[operator.variants] for values in (z, beta))
     se = gwas_standard_errors(z, beta)[operator.variants]
     scaled = np.where(present, se * operator.sigma, 0.0)
-    unknown = np.flatnonzero(np.isnan(scaled))
+    unknown = np.flatnonzero(np.isnan(scaled) & measured)
     owners = np.searchsorted(operator.offsets, unknown, side="right") - 1
     for model in np.unique(owners):
         inside = slice(operator.offsets[model], operator.offsets[model + 1])
