@@ -1,13 +1,15 @@
 """All associations of a store in long form, one row each, streamed into one Parquet file.
 
-In: an association store. Out: a Parquet file with column statistics (sorted by tissue, trait, gene), which
-DuckDB, pandas, polars and R read without gputwas.
+In: an association store. Out: a Parquet file with column statistics (tissue by tissue, trait by trait and gene
+by gene, in the order of the store), which DuckDB, pandas, polars and R read without gputwas.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,8 @@ from gputwas.stores.associations import AssociationStore
 
 __all__ = ["export_long"]
 
+ROW_GROUP = 1_000_000  # rows: few enough to be skipped by their statistics, many enough for a short footer
+MOST_PIECES = 10_000  # trait-tissues kept before they are written, where few of their rows pass
 SCHEMA = pa.schema(
     [
         ("tissue", pa.dictionary(pa.int32(), pa.string())),
@@ -60,21 +64,47 @@ def export_long(
     from pyarrow import parquet
 
     store = AssociationStore.open(path)
-    names = store.trait_names if not traits else list(traits)
-    chosen = store.tissues if not tissues else list(tissues)
-    written = 0
+    for name in traits or ():
+        store.locate(name)
+    for name in tissues or ():
+        store.tissue_slice(name)
+    names = [name for name in store.trait_names if not traits or name in set(traits)]
+    chosen = [name for name in store.tissues if not tissues or name in set(tissues)]
     with (
         atomic_path(out) as temporary,
         progress("export", len(names) * len(chosen), "trait-tissues") as shown,
         parquet.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
     ):
-        for tissue in chosen:
-            for trait in names:
-                rows = _rows(store, tissue, trait, max_p)
-                writer.write_table(rows)
-                written += rows.num_rows
-                shown.advance()
-    return written
+        group = _RowGroup(writer)
+        for tissue, trait in itertools.product(chosen, names):
+            group.add(_rows(store, tissue, trait, max_p))
+            shown.advance()
+        group.write()
+    return group.written
+
+
+class _RowGroup:
+    """Collects the rows of many trait-tissues until they make a row group."""
+
+    def __init__(self, writer: Any) -> None:
+        self.written = 0
+        self._writer = writer
+        self._pieces: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._pieces.append(rows)
+            self._rows += rows.num_rows
+        if self._rows >= ROW_GROUP or len(self._pieces) >= MOST_PIECES:
+            self.write()
+
+    def write(self) -> None:
+        if self._pieces:
+            table = pa.concat_tables(self._pieces).unify_dictionaries()
+            self._writer.write_table(table, row_group_size=self._rows)
+        self.written += self._rows
+        self._pieces, self._rows = [], 0
 
 
 def _rows(store: AssociationStore, tissue: str, trait: str, max_p: float) -> pa.Table:

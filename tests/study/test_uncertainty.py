@@ -1,4 +1,4 @@
-"""Standard errors of effects: against the matrix formula, and against effects simulated from the GWAS model."""
+"""Standard errors of effects: against the matrix formula, and against effects drawn from the GWAS model."""
 
 from __future__ import annotations
 
