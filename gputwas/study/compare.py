@@ -58,6 +58,7 @@ def compare_tables(old: pa.Table, new: pa.Table) -> Comparison:
     InputError : a gene stands twice in one of them, or they have no gene in common.
     """
     old, new, remarks = _same_ids(old, new)
+    old, new, lacking = _without_empty_columns(old, new)
     joined = _joined(old, new)
     names = [name for name in _NUMBERS if f"old_{name}" in joined.column_names]
     verdicts = _verdicts(joined, names)
@@ -65,7 +66,7 @@ def compare_tables(old: pa.Table, new: pa.Table) -> Comparison:
     table = joined.select([name for name in columns if name in joined.column_names])
     table = table.add_column(1, "verdict", pa.array(verdicts))
     counts = dict(Counter(verdicts).most_common())
-    return Comparison(table, counts, tuple(remarks + _remarks(joined, names)))
+    return Comparison(table, counts, tuple(remarks + lacking + _remarks(joined, names)))
 
 
 def _same_ids(old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table, list[str]]:
@@ -86,7 +87,7 @@ def _same_ids(old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table, list[st
             raise InputError(
                 "the two results have no gene in common",
                 found=f"{old['gene'][0]} in the old one" if old.num_rows else "an old result without genes",
-                expected=f"genes like {new['gene'][0]}",
+                expected=f"genes like {new['gene'][0]}" if new.num_rows else "genes, which the new one lacks",
                 remedy="Give the database that the old result was made with.",
             )
         remarks.append("genes are matched without their version, which only one of the results has")
@@ -94,6 +95,22 @@ def _same_ids(old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table, list[st
         if pc.count_distinct(table["gene"]).as_py() < table.num_rows:
             raise InputError(f"a gene stands twice in the {name} result")
     return old, new, remarks
+
+
+def _without_empty_columns(old: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table, list[str]]:
+    """Leave out columns without any value in one result: an older program, or a call without effects."""
+    empty = {
+        side: [
+            name
+            for name in _NUMBERS
+            if name in one.column_names and one.num_rows == one[name].null_count and one.num_rows
+            and name in other.column_names and other.num_rows > other[name].null_count
+        ]
+        for side, one, other in (("old", old, new), ("new", new, old))
+    }  # fmt: skip
+    remarks = [f"the {side} result has no {', '.join(names)}" for side, names in empty.items() if names]
+    gone = [name for names in empty.values() for name in names if name != "zscore"]
+    return old.drop_columns(gone), new.drop_columns(gone), remarks
 
 
 def _joined(old: pa.Table, new: pa.Table) -> pa.Table:
@@ -105,12 +122,14 @@ def _joined(old: pa.Table, new: pa.Table) -> pa.Table:
         return pa.table({"gene": table["gene"].cast(pa.string()), f"in_{prefix}": marker, **columns})
 
     joined = side(old, "old").join(side(new, "new"), "gene", join_type="full outer").sort_by("gene")
-    if "gene_name" in new.column_names:
-        names = dict(zip(new["gene"].to_pylist(), new["gene_name"].to_pylist(), strict=True))
-        joined = joined.append_column(
-            "gene_name", pa.array([names.get(gene) for gene in joined["gene"].to_pylist()], pa.string())
-        )
-    return joined
+    named = [table for table in (old, new) if "gene_name" in table.column_names]
+    names: dict[str, str] = {}
+    for table in named:
+        names |= dict(zip(table["gene"].to_pylist(), table["gene_name"].to_pylist(), strict=True))
+    if not named:
+        return joined
+    in_order = [names.get(gene) for gene in joined["gene"].to_pylist()]
+    return joined.append_column("gene_name", pa.array(in_order, pa.string()))
 
 
 def _verdicts(joined: pa.Table, names: list[str]) -> list[str]:
@@ -124,6 +143,7 @@ def _verdicts(joined: pa.Table, names: list[str]) -> list[str]:
         ("zscore", _differs, "z differs with the same SNPs and variance: GWAS values or duplicates differ"),
         ("zscore", _turned, "z has the opposite sign: effect and other allele were exchanged"),
         ("var_g", _differs, "variance differs with as many SNPs: another covariance or other weights"),
+        ("n_snps_in_cov", _differs, "another number of SNPs in the covariance: another covariance file"),
         ("n_snps_used", _differs, "another number of SNPs was used: GWAS rows, alleles or covariance differ"),
         ("n_snps_in_model", _differs, "another number of SNPs in the model: another database"),
     ]

@@ -1,6 +1,6 @@
 """All associations of a store in long form, one row each, streamed into one Parquet file.
 
-In: an association store. Out: a Parquet file with column statistics (tissue by tissue, trait by trait and gene
+In: an association store. Out: a Parquet file with column statistics (tissue by tissue, trait by trait, gene
 by gene, in the order of the store), which DuckDB, pandas, polars and R read without gputwas.
 """
 
