@@ -19,7 +19,7 @@ from gputwas.stores.associations import AssociationStore
 __all__ = ["QuantileCounter", "Quantiles", "study_quantiles"]
 
 BIN = 1e-4  # width in |z|: the median's error is half of it, 0.00015 in λ_GC at most
-HIGHEST = 10.0  # |z| from here on falls into the last bin; the median never does
+HIGHEST = 64.0  # |z| from here on (p < 10^-890) falls into the last bin
 EXACT = 2_000
 POINTS_PER_DECADE = 200
 
