@@ -24,6 +24,7 @@ __all__ = ["add_arguments", "main"]
 log = logging.getLogger(__name__)
 RESULTS = Path(__file__).resolve().parent / "results"
 Z_BOUND = 5e-6  # the peers round the GWAS z to float32
+BUSY = "Other work ran on the machine meanwhile: wall times are rough, processor time is the steadier figure."
 STORE_BOUND = 1e-5  # relative, of the float32 stores
 
 
@@ -144,6 +145,8 @@ def _heading(about: dict[str, Any]) -> str:
         f"load before the start {machine['load_before']}; commit {machine['commit']}.",
         "",
     ]
+    if machine["load_before"] > machine["cores"] / 4:
+        lines += [BUSY, ""]
     for program, found in about["versions"].items():
         lines.append(f"- {program}: " + ", ".join(f"{name} {version}" for name, version in found.items()))
     return "\n".join(lines) + "\n"
