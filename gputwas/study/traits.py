@@ -28,7 +28,7 @@ def collect_traits(
     *,
     manifest: Path | None = None,
     folder: Path | None = None,
-    pattern: str = "*",
+    pattern: str | None = None,
     trait: str | None = None,
     dialect: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -41,13 +41,14 @@ def collect_traits(
     Parameters
     ----------
     files : one trait each, or, with `trait`, the files of that one trait.
+    pattern : which files of `folder`, a wildcard; all by default.
     dialect, columns, separator, build : for traits whose manifest row does not say otherwise.
     phenotypes : BIG40's table; gives n, h2 and annotation to traits named by its four-digit numbers or its
         short names.
 
     Raises
     ------
-    UsageError : none of the three, or more than one, was given.
+    UsageError : none of the three, or more than one, was given; or an option that belongs to another one.
     InputError : the manifest, folder or table is unusable.
     """
     given = [
@@ -55,11 +56,18 @@ def collect_traits(
     ]
     if len(given) != 1:
         what = " and ".join(given) if given else "nothing"
-        raise UsageError(f"name GWAS files, or a --manifest, or a --folder (one of them); {what} was given")
+        verb = "were" if len(given) > 1 else "was"
+        raise UsageError(
+            f"name GWAS files, or a --manifest, or a --folder (one of them); {what} {verb} given"
+        )
+    if trait is not None and not files:
+        raise UsageError(f"--trait names the trait of the files on the command line, not of {given[0]}")
+    if pattern is not None and folder is None:
+        raise UsageError("--pattern needs --folder")
     if manifest is not None:
         inputs = [_input(entry) for entry in read_manifest(manifest)]
     elif folder is not None:
-        inputs = [_input(entry) for entry in traits_from_folder(folder, pattern)]
+        inputs = [_input(entry) for entry in traits_from_folder(folder, pattern or "*")]
     elif trait is not None:
         inputs = [TraitInput(trait, tuple(os.fspath(path) for path in files))]
     else:
@@ -96,9 +104,8 @@ def _with_phenotypes(inputs: list[TraitInput], path: Path) -> list[TraitInput]:
 def _filled(entry: TraitInput, row: Mapping[str, Any] | None) -> TraitInput:
     if row is None:
         return entry
-    numbers = {
-        name: getattr(entry, name) if getattr(entry, name) is not None else row[name]
-        for name in ("n", "h2", "h2_se")
-    }
+    numbers: dict[str, Any] = {"n": row["n"] if entry.n is None else entry.n}
+    if entry.h2 is None:  # an h2 of one source and the error of another would say nothing
+        numbers |= {"h2": row["h2"], "h2_se": row["h2_se"]}
     words = {name: row[name] for name in ("short_name", "category_name", "description") if row[name]}
     return replace(entry, annotation={**words, **entry.annotation}, **numbers)
