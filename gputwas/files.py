@@ -16,7 +16,15 @@ from collections.abc import Iterator
 
 from gputwas.errors import InputError, ResourceError
 
-__all__ = ["TEMPORARY_PREFIX", "atomic_path", "disk_errors", "fsync_folder", "remove_leftovers"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "atomic_path",
+    "check_target",
+    "disk_errors",
+    "fsync_folder",
+    "is_disk_full",
+    "remove_leftovers",
+]
 
 TEMPORARY_PREFIX = ".gputwas-tmp-"
 _LONGEST_NAME = 255  # bytes, on every file system in common use
@@ -40,7 +48,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     final = os.fspath(path)
     folder, name = os.path.split(os.path.abspath(final))
-    _check_target(final, folder)
+    check_target(final)
     temporary = os.path.join(folder, _temporary_name(name))
     try:
         with disk_errors(folder):
@@ -60,9 +68,14 @@ def disk_errors(folder: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if not is_disk_full(error):
             raise
         raise ResourceError(_full_message(os.fspath(folder), error)) from error
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether the system says that the disk, the quota or the largest file size is used up."""
+    return error.errno in _DISK_FULL
 
 
 def fsync_folder(folder: str | os.PathLike[str]) -> None:
@@ -85,17 +98,38 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> list[str]:
     return names
 
 
-def _check_target(final: str, folder: str) -> None:
+def check_target(path: str | os.PathLike[str], *, folder_is_made: bool = False) -> None:
+    """Refuse a path that no file can be written to; call it before long work.
+
+    Parameters
+    ----------
+    folder_is_made : the caller makes the folder if it is absent, so only what exists above it counts.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or may not be written to, or `path` is a folder.
+    """
+    final = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(final))
+    while folder_is_made and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
     if os.path.isdir(final):
         raise InputError("cannot write a file here, it is a folder", path=final, remedy="Name a file in it.")
     if not os.path.isdir(folder):
+        if os.path.exists(folder):
+            raise InputError(
+                "cannot write, what should be its folder is a file", path=final, remedy="Name another folder."
+            )
         raise InputError(
             "cannot write, the folder does not exist",
             path=final,
             remedy=f"Create it first: mkdir -p '{folder}'.",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError("cannot write, the folder is read-only for this user", path=final)
+        raise InputError(
+            "cannot write, the folder is read-only for this user", path=final, remedy="Name another folder."
+        )
 
 
 def _temporary_name(name: str) -> str:

@@ -154,14 +154,23 @@ def _select(
     if family == TISSUE:
         return _Selection(store, chosen, places, chosen, None)
     if family not in store.traits.column_names:
-        known = ", ".join([STUDY, TISSUE, *store.traits.column_names])
-        raise UsageError(f"no family is called {family!r}; there are {known}.")
+        known = ", ".join([STUDY, TISSUE, *_grouping_columns(store.traits)])
+        raise UsageError(
+            f"no family is called {family!r}; there are {known}. Any column of the traits can be one: "
+            "give it in the manifest of `gputwas gwas import`"
+        )
     values = store.traits[family].cast(pa.string()).combine_chunks().fill_null(NO_VALUE)
     used = np.concatenate([block * store.block_size + places[block] for block in places])
     present = values.take(pa.array(used)).unique()
     family_names = sorted(present.to_pylist())
     codes = pc.index_in(values, pa.array(family_names, pa.string())).fill_null(-1)
     return _Selection(store, chosen, places, family_names, np.asarray(codes, dtype=np.int64))
+
+
+def _grouping_columns(traits: pa.Table) -> list[str]:
+    """Columns of words by which traits fall into groups, for a message."""
+    texts = [field.name for field in traits.schema if pa.types.is_string(field.type)]
+    return [name for name in texts if 1 < len(traits[name].unique()) < traits.num_rows]
 
 
 def _correct(

@@ -163,11 +163,14 @@ def export_metaxcan(
           --models models --gwas gwas --se --snps liver.snps.tsv
     """
     from gputwas.errors import UsageError
+    from gputwas.formats.tables import check_table_path
     from gputwas.study.export import SourceStores, export_metaxcan, export_snps
 
     sources = SourceStores(models, gwas) if models is not None and gwas is not None else None
     if sources is None and (standard_errors or snps is not None or models is not None or gwas is not None):
         raise UsageError("--se, --snps and the additional columns need both --models and --gwas")
+    if snps is not None:
+        check_table_path(snps)  # before the csv is written
     export_metaxcan(
         store, trait, tissue, out, sources=sources, standard_errors=standard_errors,
         remove_ens_version=remove_ens_version,

@@ -72,6 +72,10 @@ def spredixcan(
 ) -> None:
     """One GWAS x one tissue: the flags and the csv of SPrediXcan.py.
 
+    Where SPrediXcan.py fails in silence, this command says so and exits with another code than 0. One mistake
+    no program can see: effect and non-effect allele swapped turn every sign (you are warned where the header
+    tells the format, as BIG40's does).
+
     Example:
 
         \b
@@ -80,6 +84,7 @@ def spredixcan(
           --non_effect_allele_column a1 --beta_column beta --se_column se --output_file liver.csv
     """
     import logging
+    import traceback
 
     from gputwas.study.dropin import spredixcan_command
 
@@ -90,10 +95,10 @@ def spredixcan(
         report = spredixcan_command(_options(context))
     except Exception:
         if throw:
-            log.exception("--throw:")
+            traceback.print_exc()
         raise
     log.info(
-        "%s: %d genes, %d with a z-score; %.1f %% of the models' %d SNPs used; %.2f s",
+        "%s: %d genes, %d with a z-score; %.1f %% of the models' %d SNPs found; %.2f s",
         report.output_file, report.n_genes, report.n_scored,
         100 * report.snps_found / max(report.snps_in_model, 1), report.snps_in_model, report.seconds,
     )  # fmt: skip

@@ -39,7 +39,9 @@ Manifest = Annotated[
     typer.Option("--manifest", "-m", help="TSV of traits: trait, path (or glob), n, dialect, h2, h2_se ..."),
 ]
 Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of GWAS files, one trait each.")]
-Pattern = Annotated[str, typer.Option("--pattern", help="Which files of --folder.")]
+Pattern = Annotated[
+    str | None, typer.Option("--pattern", help="Which files of --folder, as a wildcard (default: all).")
+]
 Trait = Annotated[str | None, typer.Option("--trait", help="Name of the one trait that all files belong to.")]
 Models = Annotated[Path, typer.Option("--models", help="Model store whose variants are wanted.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="GWAS store to write or to add to.")]
@@ -115,7 +117,7 @@ def import_(
     files: Files = None,
     manifest: Manifest = None,
     folder: Folder = None,
-    pattern: Pattern = "*",
+    pattern: Pattern = None,
     trait: Trait = None,
     models: Models = Path("models"),
     out: Out = Path("gwas"),
@@ -146,10 +148,12 @@ def import_(
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
           --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
     """
-    from gputwas.formats.tables import write_table
+    from gputwas.formats.tables import check_table_path, write_table
     from gputwas.ingest.gwas import import_gwas
     from gputwas.study.traits import collect_traits
 
+    if report is not None:
+        check_table_path(report)  # before hours of reading
     entries = collect_traits(
         files or [], manifest=manifest, folder=folder, pattern=pattern, trait=trait, dialect=dialect,
         columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,

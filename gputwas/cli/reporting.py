@@ -75,12 +75,22 @@ def report_error(error: Exception, verbosity: Verbosity) -> int:
     if isinstance(error, MemoryError):
         log.error("out of memory; give a smaller --memory, or a machine with more")
         return 4
+    if isinstance(error, OSError) and error.filename is not None:
+        return _system_error(error)
     log.error(
         "unexpected %s: %s (this is a defect of gputwas; run again with --debug and report what it prints)",
         type(error).__name__,
         error,
     )
     return 1
+
+
+def _system_error(error: OSError) -> int:
+    """Say what the system refused about a file that no room had foreseen."""
+    from gputwas.files import is_disk_full
+
+    log.error("%s: %s. Check the path and who may use it.", error.filename, error.strerror)
+    return 4 if is_disk_full(error) else 3
 
 
 def _usage_error(error: Exception) -> int | None:

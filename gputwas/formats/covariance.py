@@ -25,6 +25,7 @@ __all__ = ["Covariances", "read_covariances", "write_covariances"]
 
 _COLUMNS = ("GENE", "RSID1", "RSID2", "VALUE")
 _EXPECTED = "columns GENE RSID1 RSID2 VALUE"
+_GIVE = "Give the covariance (.txt.gz) that was released with the models."
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None"]
 _ROUNDING = 1e-9  # relative; the two halves of a symmetric matrix may be printed with different last digits
 
@@ -122,7 +123,12 @@ def _lines(genes: Iterable[str], blocks: Iterable[tuple[Sequence[str], np.ndarra
 def _parse_header(line: bytes, path: str) -> _Header:
     if b"\x00" in line or line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(
-            "not a text table", path=path, line=1, found=f"bytes {line[:16]!r}", expected=_EXPECTED
+            "not a text table",
+            path=path,
+            line=1,
+            found=f"bytes {line[:16]!r}",
+            expected=_EXPECTED,
+            remedy=_GIVE,
         )
     text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
     names = text.split("\t") if "\t" in text else text.split()
@@ -135,6 +141,7 @@ def _parse_header(line: bytes, path: str) -> _Header:
                 line=1,
                 found="columns " + " ".join(names)[:200],
                 expected=_EXPECTED,
+                remedy=_GIVE,
             )
     return _Header(names, "\t" if "\t" in text else " ", [places[wanted] for wanted in _COLUMNS])
 
@@ -181,7 +188,8 @@ def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> Inpu
                 path=path,
                 line=number,
                 found=f"{len(cells)} cells",
-                expected=f"{len(header.names)} ({' '.join(header.names)})",
+                expected=f"{len(header.names)}: {' '.join(header.names)}",
+                remedy="Download or make the file again.",
             )
         value = cells[value_place]
         try:
@@ -194,6 +202,7 @@ def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> Inpu
                 column="VALUE",
                 found=repr(value),
                 expected="a number or NA",
+                remedy="Download or make the file again.",
             )
     return None
 

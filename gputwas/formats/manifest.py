@@ -112,7 +112,7 @@ def traits_from_folder(folder: str | os.PathLike[str], pattern: str = "*") -> li
     """
     root = os.fspath(folder)
     if not os.path.isdir(root):
-        raise InputError("is not a folder", path=root)
+        raise InputError("is not a folder", path=root, remedy="Check the path.")
     found = glob.glob(os.path.join(glob.escape(root), pattern))
     files = sorted((f for f in found if os.path.isfile(f)), key=natural_key)
     if not files:
@@ -121,6 +121,7 @@ def traits_from_folder(folder: str | os.PathLike[str], pattern: str = "*") -> li
             path=root,
             found=f"{len(os.listdir(root))} other entries",
             expected=pattern,
+            remedy="The pattern is a wildcard such as *.txt.gz.",
         )
     traits: dict[str, str] = {}
     for file in files:
@@ -152,7 +153,7 @@ def _rows(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
                 (i, cells) for i, cells in enumerate(csv.reader(file, delimiter="\t"), 1) if _speaks(cells)
             ]
     except FileNotFoundError:
-        raise InputError("does not exist", path=path) from None
+        raise InputError("does not exist", path=path, remedy="Check the path.") from None
     except IsADirectoryError:
         raise InputError("is a folder, not a manifest", path=path, remedy="Give it as a folder.") from None
     except (UnicodeDecodeError, csv.Error) as error:

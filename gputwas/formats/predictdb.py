@@ -45,6 +45,7 @@ _EXTRA = {
     "pred_perf_qval": ("pred_perf_qval",),
     "phi": ("phi",),
 }
+_GIVE = "Give the .db file of a model release (PredictDB, JTI); other databases do not do."
 _WEIGHTS = {
     "gene": ("gene",),
     "weight": ("weight",),
@@ -110,6 +111,7 @@ def read_models(
                     path=name,
                     found="tables " + (", ".join(sorted(tables)) or "(none)"),
                     expected="a PredictDB model with the tables weights and extra",
+                    remedy=_GIVE,
                 )
         genes = _read_genes(connection, name)
         weights, left_out = _read_weights(connection, name, snp_key)
@@ -161,7 +163,11 @@ def _read_genes(connection: sqlite3.Connection, path: str) -> pa.Table:
     found = _resolve(existing, _EXTRA)
     if "gene" not in found:
         raise InputError(
-            "table extra has no column gene", path=path, column="gene", found="columns " + ", ".join(existing)
+            "table extra has no column gene",
+            path=path,
+            column="gene",
+            found="columns " + ", ".join(existing),
+            remedy=_GIVE,
         )
     fetched = fetch_columns(connection, "extra", list(found.values()), order_by=found["gene"])
     columns = dict(zip(found, fetched, strict=True))
@@ -201,6 +207,8 @@ def _read_weights(
                 f"table weights has no column {spellings[0]}",
                 path=path,
                 found="columns " + ", ".join(existing),
+                expected=" or ".join(spellings),
+                remedy="Rename the column in the database, or download the release again.",
             )
     found["variant_id"] = _id_column(existing, snp_key, path)
     fetched = fetch_columns(connection, "weights", list(found.values()))
@@ -288,6 +296,7 @@ def _weights(values: Sequence, table: pa.Table, column: str, path: str) -> pa.Ar
             path=path,
             column=column,
             found=repr(values[bad]),
+            remedy="Correct or delete the row in table weights.",
         )
     return numbers
 

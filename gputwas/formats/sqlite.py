@@ -111,7 +111,9 @@ def _check_is_sqlite(path: str) -> None:
     except IsADirectoryError:
         raise InputError("a prediction model is a file, this is a folder", path=path, remedy=remedy) from None
     except OSError as error:
-        raise InputError(f"cannot read the prediction model: {error.strerror}", path=path) from error
+        raise InputError(
+            f"cannot read the prediction model: {error.strerror}", path=path, remedy="Check the path."
+        ) from error
     if head == _MAGIC:
         return
     if not head:

@@ -11,7 +11,7 @@ import os
 import pyarrow as pa
 
 from gputwas.errors import UsageError
-from gputwas.files import atomic_path
+from gputwas.files import atomic_path, check_target
 
 __all__ = ["TABLE_SUFFIXES", "check_table_path", "write_table"]
 
@@ -24,10 +24,12 @@ def check_table_path(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     UsageError : the name has none of `TABLE_SUFFIXES`.
+    InputError : there is no such folder, or it cannot be written to.
     """
     name = os.fspath(path)
     for suffix in sorted(TABLE_SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):
+            check_target(name)
             return suffix
     raise UsageError(f"{name}: the name must end in one of {', '.join(TABLE_SUFFIXES)}")
 

@@ -132,25 +132,30 @@ def import_gwas(
     ------
     InputError
         If two traits have one name, a stored trait has other inputs, or (without `keep_going`) a trait cannot
-        be read; traits completed by then stay in the store.
+        be read; traits completed by then stay in the store, and a store begun here without any is removed.
     """
     options = GwasOptions(mode, keep_non_rsid, pvalue_fix, palindromes)
     if workers < 1:
         raise UsageError(f"the number of workers must be 1 or more, not {workers}")
     traits = [_as_input(entry, options) for entry in entries]
     _check_names(traits)
+    if not keep_going:
+        for path in (path for trait in traits for path in trait.paths):
+            _file_state(path)  # a file that is not there is told before hours of reading
     table = _panel_table(panel)
-    store = GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite)
-    with store:
-        stored = set(store.traits)
-        for trait in traits:
-            if trait.trait in stored:
-                _check_same_input(trait, store.metadata(trait.trait), out)
-        todo = [trait for trait in traits if trait.trait not in stored]
-        if len(todo) < len(traits):
-            log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
-        failures = _import_missing(todo, table, store, options, min_found, workers, keep_going)
-        metadata = {t.trait: store.metadata(t.trait) for t in traits if t.trait not in failures}
+    with GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store:
+        try:
+            stored = set(store.traits)
+            for trait in traits:
+                if trait.trait in stored:
+                    _check_same_input(trait, store.metadata(trait.trait), out)
+            todo = [trait for trait in traits if trait.trait not in stored]
+            if len(todo) < len(traits):
+                log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
+            failures = _import_missing(todo, table, store, options, min_found, workers, keep_going)
+            metadata = {t.trait: store.metadata(t.trait) for t in traits if t.trait not in failures}
+        finally:
+            store.discard_if_empty()
     status = {
         t.trait: "failed" if t.trait in failures else "present" if t.trait in stored else "imported"
         for t in traits
@@ -215,7 +220,9 @@ def _file_state(path: str) -> tuple[str, int, int]:
     try:
         state = os.stat(path)
     except OSError as error:
-        raise InputError(f"cannot read the file, {error.strerror}", path=path) from error
+        missing = isinstance(error, FileNotFoundError)
+        problem = "does not exist" if missing else f"cannot be read, {error.strerror}"
+        raise InputError(problem, path=path, remedy="Check the path.") from error
     return path, state.st_size, state.st_mtime_ns
 
 

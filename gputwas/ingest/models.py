@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import time
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ from gputwas.stores.models import (
 __all__ = ["ImportReport", "TissueReport", "import_models", "pack_models", "read_gene_table"]
 
 log = logging.getLogger(__name__)
+
+_GENE_TABLE = "It has tab-separated columns gene, chromosome, start, end and perhaps gene_name."
 
 
 def import_models(
@@ -115,18 +118,31 @@ def read_gene_table(path: PathLike) -> pa.Table:
     try:
         table = pyarrow.csv.read_csv(
             name,
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),  # only then do errors tell their row
             parse_options=pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True),
         )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"cannot read the gene table: {error}", path=name) from None
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be opened"
+        problem = f"cannot read the gene table, it {reason}"
+        raise InputError(problem, path=name, remedy="Check the path.") from error
+    except pa.ArrowInvalid as error:
+        row = re.search(r"Row #(\d+): ", str(error))
+        raise InputError(
+            "cannot read the gene table",
+            path=name,
+            line=int(row[1]) if row else None,
+            found=str(error).split(": ", 2)[-1] if row else str(error),
+            expected="whole numbers as start and end",
+            remedy=_GENE_TABLE,
+        ) from None
     for wanted in ("gene", "chromosome", "start", "end"):
         if wanted not in table.column_names:
             raise InputError(
                 f"the gene table has no column {wanted}",
                 path=name,
                 found="columns " + ", ".join(table.column_names),
-                expected="tab-separated columns gene, chromosome, start, end and perhaps gene_name",
+                remedy=_GENE_TABLE,
             )
     return table.select([column for column in types if column in table.column_names])
 

@@ -199,6 +199,7 @@ def _refuse_negative(entries: TissueEntries, covariances: Covariances, pairs: _P
             f"the variance of {_snp(entries, entry)} in gene {_gene(entries, entry)} is negative",
             path=covariances.path,
             found=f"{pairs.values[negative[0]]:g}",
+            remedy="A variance cannot be: make the file anew.",
         )
 
 

@@ -50,7 +50,11 @@ def find_databases(models: PathLike | Sequence[PathLike]) -> list[str]:
             "there is no model database",
             path=given[0] if given else None,
             expected="files *.db, one per tissue",
+            remedy="Name the databases or their folder.",
         )
+    for path in found:
+        if not os.path.exists(path):
+            raise InputError("there is no such model database", path=path, remedy="Check the path.")
     return found
 
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
 from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
+from gputwas.ingest.suspicions import suspicions
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
 from gputwas.variants.align import (
     Alignment,
@@ -335,7 +336,7 @@ def _with_warnings(
     build: str | None,
 ) -> TraitStatistics:
     """Add what there is to warn about, and log it all."""
-    warnings = list(statistics.warnings)
+    warnings = [*statistics.warnings, *suspicions(reader)]
     if rows.table is not None and "other_allele" not in rows.table.column_names:
         warnings.append(
             "the file names no other allele; it was taken from the models, so a row of another variant with "

@@ -6,6 +6,7 @@ be written by several worker processes, in any order; each is there whole or not
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -147,7 +148,10 @@ class AssociationStore(StoreHandle):
         if tissue not in self._tissue_slices:
             known = ", ".join(self.tissues)
             raise InputError(
-                "the store has no such tissue", path=self.path, found=tissue, expected=f"one of {known}"
+                "the store has no such tissue",
+                path=self.path,
+                found=repr(tissue),
+                remedy=f"Its tissues are {known}.",
             )
         return self._tissue_slices[tissue]
 
@@ -171,7 +175,12 @@ class AssociationStore(StoreHandle):
             If the store has no such trait.
         """
         if trait not in self._columns:
-            raise InputError(f"the store has no trait named {trait!r}", path=self.path)
+            near = difflib.get_close_matches(trait, self.trait_names, 1)
+            raise InputError(
+                f"the store has no trait named {trait!r}",
+                path=self.path,
+                remedy=f"Did you mean {near[0]!r}?" if near else "`gputwas gwas list` names those scored.",
+            )
         return divmod(self._columns[trait], self.block_size)
 
     # z and effect

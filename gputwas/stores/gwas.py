@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from gputwas.errors import InputError
 from gputwas.stores.arrow import array_view, open_batch, open_table, write_arrays, write_table
-from gputwas.stores.folder import claim, make_folders
+from gputwas.stores.folder import Claim, claim, make_folders
 from gputwas.stores.handle import StoreHandle
 from gputwas.stores.hashing import ContentHash
 from gputwas.stores.manifest import Manifest, new_manifest, to_plain
@@ -44,6 +44,7 @@ class GwasStore(StoreHandle):
     """
 
     FORMAT = FORMAT
+    _begun: Claim | None = None  # where `create` made the store, and did not find it
 
     def _before_release(self) -> None:
         self.index()  # brings the list of traits up to date
@@ -92,7 +93,20 @@ class GwasStore(StoreHandle):
                 held.abandon()
             held.lock.release()
             raise
-        return cls(held.path, manifest, held.lock, writable=True)
+        store = cls(held.path, manifest, held.lock, writable=True)
+        store._begun = held if held.manifest is None else None
+        return store
+
+    def discard_if_empty(self) -> bool:
+        """Remove a store that `create` began just now and that has no trait; returns whether it did.
+
+        Nothing may be done with the store afterwards.
+        """
+        if self._begun is None or self._lock is None or not self._lock.held or self.traits:
+            return False
+        self._begun.abandon()
+        self._writable = False
+        return True
 
     @cached_property
     def panel(self) -> pa.Table:

@@ -98,7 +98,7 @@ class ModelSet:
         except KeyError:
             known = ", ".join(self.tissues)
             raise InputError(
-                "there are no models of this tissue", found=tissue, expected=f"one of {known}"
+                "there are no models of this tissue", found=repr(tissue), remedy=f"Its tissues are {known}."
             ) from None
 
     def subset(self, tissues: Sequence[str]) -> ModelSet:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from gputwas import __version__
 from gputwas.analyses.fdr import SignificantAssociations
 from gputwas.analyses.quantiles import Quantiles, study_quantiles
+from gputwas.errors import InputError
 from gputwas.figures.report import Picture, StudySummary, write_report
 from gputwas.ingest.gwas import import_gwas
 from gputwas.ingest.models import import_models
@@ -90,6 +91,10 @@ def run_demo(
     """
     started = time.monotonic()
     folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            "this is a file, the demo needs a folder", path=folder, remedy="Name another folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     truth = simulate_study(folder / "study", config or preset("demo"))
     source = Path(truth.folder)

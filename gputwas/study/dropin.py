@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from gputwas.backends.choose import choose_backend
 from gputwas.errors import InputError, UsageError
+from gputwas.files import check_target
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.metaxcan import read_associations, write_associations
 from gputwas.formats.predictdb import read_models
@@ -27,11 +28,12 @@ from gputwas.ingest.trait import PanelFilter, PanelIndex, TraitStatistics, read_
 from gputwas.stores.associations import Status
 from gputwas.stores.models import ModelSet
 from gputwas.study.compare import Comparison, compare_tables
+from gputwas.study.dropin_words import in_words_of
 from gputwas.study.results import TissueResult, calibrated, metaxcan_table, snp_extremes
 from gputwas.study.snp_map import carry_over, gwas_side, read_snp_map
 from gputwas.twas.spredixcan import prepare_scorer, score_traits
 
-__all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "spredixcan_command"]
+__all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "gwas_paths", "spredixcan_command"]
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,12 @@ class SPrediXcanOptions:
             raise UsageError("--gwas_file_pattern needs --gwas_folder")
         if (self.gwas_h2 is None) != (self.gwas_N is None):
             raise UsageError("calibration needs both --gwas_h2 and --gwas_N, or neither")
+        if self.gwas_h2 is not None and not 0 <= self.gwas_h2 <= 1:
+            raise UsageError(f"--gwas_h2 must be between 0 and 1, not {self.gwas_h2}")
+        if self.gwas_N is not None and not self.gwas_N > 0:
+            raise UsageError(f"--gwas_N must be above 0, not {self.gwas_N}")
+        if not 0 <= self.input_pvalue_fix <= 1:
+            raise UsageError(f"--input_pvalue_fix must be between 0 and 1, not {self.input_pvalue_fix}")
         if self.covariance is None and not self.single_snp_model:
             raise UsageError("give --covariance FILE, or --single_snp_model if each gene has one SNP")
         if self.MAX_R is not None and self.MAX_R < 1:
@@ -148,6 +156,7 @@ def spredixcan_command(options: SPrediXcanOptions) -> SPrediXcanReport:
     started = time.monotonic()
     _check_output(options)
     table, trait = _compute(options)
+    os.makedirs(os.path.dirname(os.path.abspath(options.output_file)), exist_ok=True)
     write_associations(options.output_file, table)
     found = ~np.isnan(trait.z)
     return SPrediXcanReport(
@@ -179,23 +188,23 @@ def compare_with(
 
 
 def _compute(options: SPrediXcanOptions) -> tuple[pa.Table, TraitStatistics]:
-    model_set = _models(options)
-    trait = _gwas(options, model_set)
-    table = _score(options, model_set, trait)
+    with in_words_of(SPrediXcanOptions.__dataclass_fields__.keys()):
+        model_set = _models(options)
+        trait = _gwas(options, model_set)
+        table = _score(options, model_set, trait)
     if table.num_rows == 0:
         raise InputError("no gene has a SNP in the GWAS", path=options.gwas_file or options.gwas_folder)
     return table, trait
 
 
 def _check_output(options: SPrediXcanOptions) -> None:
+    check_target(options.output_file, folder_is_made=True)
     if os.path.exists(options.output_file) and not options.overwrite:
         raise InputError(
             "the output file exists already",
             path=options.output_file,
             remedy="Use --overwrite to replace it, or name another file.",
         )
-    folder = os.path.dirname(os.path.abspath(options.output_file))
-    os.makedirs(folder, exist_ok=True)
 
 
 def _models(options: SPrediXcanOptions) -> ModelSet:
@@ -226,12 +235,15 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
         return [options.gwas_file]
     folder = str(options.gwas_folder)
     if not os.path.isdir(folder):
-        raise InputError("there is no such folder", path=folder)
+        raise InputError("there is no such folder", path=folder, remedy="Check --gwas_folder.")
     names = sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
     try:
         pattern = re.compile(options.gwas_file_pattern or "")
     except re.error as error:
-        raise UsageError(f"--gwas_file_pattern is not a regular expression: {error}") from error
+        raise UsageError(
+            f"--gwas_file_pattern {options.gwas_file_pattern!r} is not a regular expression ({error}); write "
+            ".*gz and not *.gz"
+        ) from error
     chosen = [os.path.join(folder, name) for name in names if pattern.search(name)]
     if not chosen:
         shown = ", ".join(names[:5]) or "an empty folder"
@@ -239,7 +251,8 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
             "no file name fits --gwas_file_pattern",
             path=folder,
             found=shown,
-            expected=f"names that match {options.gwas_file_pattern!r} (a regular expression, not a wildcard)",
+            expected=f"names that match {options.gwas_file_pattern!r}",
+            remedy="The pattern is a regular expression, not a wildcard: .*gz and not *.gz.",
         )
     return chosen
 

@@ -126,9 +126,7 @@ def associate(
     """
     settings = settings or AssociateSettings()
     started = time.monotonic()
-    model_set, gwas_store = read_models_store(models), GwasStore.open(gwas)
-    if tissues is not None:
-        model_set = model_set.subset(tissues)
+    model_set, gwas_store = _chosen_models(models, tissues), GwasStore.open(gwas)
     names = _chosen_traits(gwas_store, traits)
     rows = find_panel(gwas_store.panel, model_set.panel)
     backend = choose_backend(settings.backend)
@@ -172,6 +170,20 @@ def _plan(models: ModelSet, n_traits: int, settings: AssociateSettings, backend:
 def _threads(settings: AssociateSettings, backend: Backend) -> int:
     """Threads over tissues; one where the library runs its own or the device takes one task at a time."""
     return (settings.workers or os.cpu_count() or 1) if backend.name == "numpy" else 1
+
+
+def _chosen_models(path: str | os.PathLike[str], tissues: Sequence[str] | None) -> ModelSet:
+    models = read_models_store(path)
+    if tissues is None:
+        return models
+    if absent := [tissue for tissue in tissues if tissue not in models.tissues]:
+        raise InputError(
+            "there is no such tissue in the model store",
+            path=path,
+            found=", ".join(absent[:5]),
+            remedy=f"Its tissues are {', '.join(models.tissues)}.",
+        )
+    return models.subset(tissues)
 
 
 def _chosen_traits(gwas: GwasStore, traits: Sequence[str] | None) -> list[str]:

@@ -204,7 +204,7 @@ def test_scattered_tissue_and_empty_block_are_refused(tmp_path: Path) -> None:
 def test_wrong_questions(tmp_path: Path) -> None:
     write_example_associations(str(tmp_path))
     store = AssociationStore.open(tmp_path)
-    with pytest.raises(InputError, match=r"no such tissue.*found Liver; expected one of Tissue_0"):
+    with pytest.raises(InputError, match=r"no such tissue.*found 'Liver'.*Its tissues are Tissue_0"):
         store.read_block("Liver", 0)
     with pytest.raises(InputError, match="no trait named 'height'"):
         store.read_trait("Tissue_0", "height")

@@ -128,7 +128,8 @@ def _find_explicit(name: str, header: Sequence[str], path: str, line: int, parit
         alike = [h for h in header if normal_name(h) == normal_name(name)]
         if len(alike) == 1:
             return alike[0]
-    near = difflib.get_close_matches(name, list(header), 1, cutoff=0.5)
+    near = [h for h in header if h.lower() == name.lower()]
+    near += difflib.get_close_matches(name, list(header), 1, cutoff=0.5)
     raise InputError(
         "there is no such column",
         path=path,
