@@ -26,7 +26,7 @@ from gputwas.simulate.config import StudyConfig, preset
 from gputwas.simulate.study import StudyTruth, simulate_study
 from gputwas.stores.associations import AssociationStore
 from gputwas.study.correct import correct
-from gputwas.study.pictures import draw_study, save_figures, unique_genes
+from gputwas.study.pictures import draw_study, save_figures
 from gputwas.study.traits import collect_traits
 from gputwas.twas.associate import AssociateReport, AssociateSettings, associate
 
@@ -155,7 +155,7 @@ def _summary(
         models=run.n_models,
         tests=quantiles.n_tests,
         significant=found.table.num_rows,
-        genes=unique_genes(found.table),
+        genes=int(pc.count_distinct(found.table["gene"]).as_py()),
         alpha=found.alpha,
         pictures=pictures,
         associations=found.table,

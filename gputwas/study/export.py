@@ -135,12 +135,12 @@ def export_snps(path: Path, trait: str, tissue: str, out: Path, *, sources: Sour
     store = AssociationStore.open(path)
     store.locate(trait)
     detail = _detail(store, sources, trait, tissue)
-    table = snp_table(detail.model_set, detail.scorer, detail.z, detail.beta)
+    table = _snp_table(detail.model_set, detail.scorer, detail.z, detail.beta)
     write_table(table, out)
     return table
 
 
-def snp_table(model_set: ModelSet, scorer: Scorer, z: np.ndarray, beta: np.ndarray | None) -> pa.Table:
+def _snp_table(model_set: ModelSet, scorer: Scorer, z: np.ndarray, beta: np.ndarray | None) -> pa.Table:
     """The table of `export_snps` for any models and (variants,) statistics."""
     sizes = np.diff(model_set.offsets)
     owner = np.repeat(np.arange(model_set.n_models), sizes)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
@@ -80,8 +79,3 @@ def save_figures(
             files.append(target / f"{name}.{suffix}")
             save(figure, files[-1])
     return files
-
-
-def unique_genes(table: pa.Table) -> int:
-    """Number of different genes in a table of associations."""
-    return int(pc.count_distinct(table["gene"]).as_py())

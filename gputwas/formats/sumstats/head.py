@@ -59,7 +59,7 @@ def line_ends(data: bytes) -> list[int]:
     return ends if ends and ends[-1] == len(data) else [*ends, len(data)]
 
 
-def refuse_non_text(start: bytes, path: str) -> None:
+def _refuse_non_text(start: bytes, path: str) -> None:
     """Raise InputError if the bytes cannot be a table of text."""
     if not start.strip():
         raise InputError(
@@ -92,7 +92,7 @@ def refuse_non_text(start: bytes, path: str) -> None:
             "is a web page, not a table",
             path=path,
             line=1,
-            found=start[:40].decode("latin-1").strip(),
+            found=repr(start.strip()[:40].decode("latin-1").split("\n")[0]),
             remedy="The download gave an error page: look at it in a browser, and fetch the file again.",
         )
     if b"\n" not in start and start.count(b"\r") > 1:
@@ -125,7 +125,7 @@ def read_head(
     parity : the header is the first line whatever it holds, and cells are split as MetaXcan splits them.
     """
     if skip_until_header is None:
-        refuse_non_text(start, path)
+        _refuse_non_text(start, path)
     separator = _WORDS.get(separator, separator) if separator is not None else None
     begin = 3 if start.startswith(b"\xef\xbb\xbf") else 0
     if skip_until_header is not None:
