@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gputwas.backends.choose import Backend, choose_backend
+from gputwas.errors import ResourceError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -20,19 +23,25 @@ def gtex_v6p() -> Path:
     return folder
 
 
-def _backend_names() -> list[object]:
-    return ["numpy", "array_api_strict", "jax", pytest.param("cupy", marks=pytest.mark.gpu)]
-
-
-@pytest.fixture(scope="session", params=_backend_names())
-def backend(request: pytest.FixtureRequest):
-    """Every backend in turn; a missing one skips with its own message, or fails if a GPU is required."""
-    from gputwas.backends.choose import choose_backend
-    from gputwas.errors import ResourceError
-
+@pytest.fixture(
+    scope="session",
+    params=["numpy", "array_api_strict", "jax", pytest.param("cupy", marks=pytest.mark.gpu)],
+)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every backend in turn; one whose library is missing skips with the library's own message."""
     try:
         return choose_backend(request.param)
     except ResourceError as error:
-        if request.param == "cupy" and os.environ.get("GPUTWAS_REQUIRE_GPU") == "1":
+        pytest.skip(str(error))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked gpu skips without a working CUDA device, or fails if GPUTWAS_REQUIRE_GPU is 1."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    try:
+        choose_backend("cupy")
+    except ResourceError as error:
+        if os.environ.get("GPUTWAS_REQUIRE_GPU") == "1":
             pytest.fail(f"GPUTWAS_REQUIRE_GPU=1 but {error}")
         pytest.skip(str(error))

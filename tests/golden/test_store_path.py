@@ -54,7 +54,8 @@ def stores(gtex_v6p: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_row_of_every_csv(
     gtex_v6p: Path, stores: Path, tmp_path: Path, backend: str, precision: str
 ) -> None:
-    pytest.importorskip(backend)
+    if backend == "jax":
+        pytest.importorskip("jax")
     out = tmp_path / "associations"
     assert quietly(
         "associate", "--models", stores / "models", "--gwas", stores / "gwas", "--out", out,

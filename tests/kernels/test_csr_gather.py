@@ -100,7 +100,6 @@ def test_twin_equals_a_plain_loop(backend: Backend) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("traits", [1, 32, 100])
 def test_kernel_equals_its_twin(operator, traits: int) -> None:
-    pytest.importorskip("cupy", reason="CuPy is not installed: no CUDA device to test the kernel on")
     cuda = choose_backend("cupy")
     z, beta = statistics(traits)
     everything = slice(0, operator.n_models)
