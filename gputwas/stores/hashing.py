@@ -38,7 +38,9 @@ def hash_file(path: str | os.PathLike[str]) -> str:
         state = os.stat(name)
         return _hash_file(name, state.st_ino, state.st_size, state.st_mtime_ns)
     except OSError as error:
-        raise InputError(f"cannot read the file, {error.strerror}", path=path) from error
+        missing = isinstance(error, FileNotFoundError)
+        problem = "does not exist" if missing else f"cannot be read, {error.strerror}"
+        raise InputError(problem, path=path, remedy="Check the path.") from error
 
 
 @functools.lru_cache(maxsize=65_536)

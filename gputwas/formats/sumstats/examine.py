@@ -7,7 +7,6 @@ layout), or the InputError that says why a file cannot be used.
 from __future__ import annotations
 
 import glob
-import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,9 +20,7 @@ from gputwas.formats.sumstats.layout import Layout, normal_name
 from gputwas.formats.sumstats.parquet import parquet_head
 from gputwas.formats.sumstats.vcf import is_vcf, vcf_layout
 
-__all__ = ["Paths", "Source", "agree", "examine", "natural_key", "resolve_paths"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Paths", "Source", "agree", "examine", "misnamed", "natural_key", "resolve_paths"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -94,7 +91,7 @@ def examine(
     try:
         return _examine_text(path, compression, dialect, columns, separator, skip_until_header, parity)
     except InputError as error:
-        if not _misnamed(path, compression):
+        if not misnamed(path, compression):
             raise
         raise InputError(
             f"is not a gzip file in spite of its name, and as plain text it {error.problem}",
@@ -107,7 +104,8 @@ def examine(
         ) from error
 
 
-def _misnamed(path: str, compression: str) -> bool:
+def misnamed(path: str, compression: str) -> bool:
+    """Whether a file that is not compressed has the name of one that is."""
     return compression == "plain" and path.lower().endswith((".gz", ".bgz"))
 
 
@@ -120,8 +118,6 @@ def _examine_text(
     skip_until_header: str | None,
     parity: bool,
 ) -> Source:
-    if _misnamed(path, compression):
-        log.warning("%s: is not compressed in spite of its name; it is read as plain text", path)
     head = _head(path, compression, separator, skip_until_header, parity)
     if is_vcf(head) and not parity:
         return Source(path, compression, head, vcf_layout(head, path, columns))

@@ -16,7 +16,7 @@ from gputwas.errors import InputError
 from gputwas.formats.sumstats.blocks import RawBlock, TextRules, text_blocks
 from gputwas.formats.sumstats.canonical import Canonical, Counts, Keep
 from gputwas.formats.sumstats.dialects import DIALECTS
-from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, resolve_paths
+from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, misnamed, resolve_paths
 from gputwas.formats.sumstats.inflate import BLOCK_BYTES, blocks
 from gputwas.formats.sumstats.layout import Layout
 from gputwas.formats.sumstats.parquet import parquet_blocks
@@ -73,6 +73,10 @@ class SumstatsReader:
         self.counts = Counts()
         canonical = None
         for source in self._sources:
+            if misnamed(source.path, source.compression):
+                log.warning(
+                    "%s: is not compressed in spite of its name; it is read as plain text", source.path
+                )
             canonical = self._canonical(source)
             with closing(_raw_blocks(source, self._needed(source), self._rules, self._block_bytes)) as raws:  # type: ignore[type-var]
                 for raw in raws:
