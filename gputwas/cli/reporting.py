@@ -89,8 +89,10 @@ def _system_error(error: OSError) -> int:
     """Say what the system refused about a file that no room had foreseen."""
     from gputwas.files import is_disk_full
 
-    log.error("%s: %s. Check the path and who may use it.", error.filename, error.strerror)
-    return 4 if is_disk_full(error) else 3
+    full = is_disk_full(error)
+    remedy = "Free some space or write elsewhere" if full else "Check the path and who may use it"
+    log.error("%s: %s. %s.", error.filename, error.strerror, remedy)
+    return 4 if full else 3
 
 
 def _usage_error(error: Exception) -> int | None:
