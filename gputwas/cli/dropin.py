@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from gputwas.study.dropin import SPrediXcanOptions
@@ -12,9 +13,36 @@ if TYPE_CHECKING:
 __all__ = ["parse_flags", "register"]
 
 
+class _AsArgparse(TyperCommand):
+    """Reads flags as Python's argparse does for SPrediXcan.py: several words after one, unique beginnings."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        names = [name for parameter in self.params for name in parameter.opts if name.startswith("--")]
+        return super().parse_args(ctx, _spelled_out(args, names))
+
+
+def _spelled_out(words: list[str], names: list[str]) -> list[str]:
+    """The words with flags in full, and `--split_column` before each of its words."""
+    out: list[str] = []
+    splitting = False
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            flag, sign, value = word.partition("=")
+            fitting = [name for name in names if name.startswith(flag)]
+            flag = fitting[0] if len(fitting) == 1 and flag not in names else flag
+            splitting = flag == "--split_column" and not sign
+            if not splitting:
+                out.append(flag + sign + value)
+        elif splitting:
+            out += ["--split_column", word]
+        else:
+            out.append(word)
+    return out
+
+
 def register(app: typer.Typer) -> None:
     """Hang the command under the main one."""
-    app.command("spredixcan")(spredixcan)
+    app.command("spredixcan", cls=_AsArgparse)(spredixcan)
 
 
 def _flag(name: str, text: str) -> typer.models.OptionInfo:
@@ -30,7 +58,7 @@ def spredixcan(
     gwas_file: Annotated[str | None, _flag("gwas_file", "The GWAS, one file.")] = None,
     gwas_folder: Annotated[str | None, _flag("gwas_folder", "Folder with the files of one GWAS.")] = None,
     gwas_file_pattern: Annotated[
-        str | None, _flag("gwas_file_pattern", "Regular expression for names in --gwas_folder.")
+        str | None, _flag("gwas_file_pattern", "Regular expression that names in --gwas_folder begin with.")
     ] = None,
     gwas_h2: Annotated[float | None, _flag("gwas_h2", "Heritability of the trait, for calibration.")] = None,
     gwas_N: Annotated[float | None, _flag("gwas_N", "Sample size of the GWAS, for calibration.")] = None,
@@ -62,13 +90,13 @@ def spredixcan(
         bool, _flag("stream_covariance", "Taken for compatibility; memory is bounded anyway.")
     ] = False,
     remove_ens_version: Annotated[bool, _flag("remove_ens_version", "ENSG1.2 becomes ENSG1.")] = False,
-    verbosity: Annotated[str, _flag("verbosity", "As in MetaXcan: 10 normal, above 10 quiet.")] = "10",
+    verbosity: Annotated[int, _flag("verbosity", "As in MetaXcan: 10 normal, above 10 quiet.")] = 10,
     throw: Annotated[bool, _flag("throw", "Show a traceback with an error (as --debug).")] = False,
     overwrite: Annotated[bool, _flag("overwrite", "Replace the output file.")] = False,
     additional_output: Annotated[
         bool, _flag("additional_output", "Add best_gwas_p and largest_weight.")
     ] = False,
-    MAX_R: Annotated[int | None, typer.Option("--MAX_R", help="Only the first R genes.")] = None,
+    MAX_R: Annotated[int | None, typer.Option("--MAX_R", help="Only the first R genes, by id.")] = None,
 ) -> None:
     """One GWAS x one tissue: the flags and the csv of SPrediXcan.py.
 
@@ -89,7 +117,7 @@ def spredixcan(
     from gputwas.study.dropin import spredixcan_command
 
     log = logging.getLogger("gputwas")
-    if verbosity.isdigit() and int(verbosity) > 10:
+    if verbosity > 10:
         log.setLevel(logging.WARNING)
     try:
         report = spredixcan_command(_options(context))
@@ -114,5 +142,5 @@ def _options(context: typer.Context) -> SPrediXcanOptions:
 def parse_flags(words: list[str]) -> SPrediXcanOptions:
     """Options from a command line of `gputwas spredixcan`, without running it."""
     app = typer.Typer()
-    app.command("spredixcan")(spredixcan)
+    register(app)
     return _options(typer.main.get_command(app).make_context("gputwas spredixcan", words))  # type: ignore[arg-type]

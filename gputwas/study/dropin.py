@@ -31,6 +31,7 @@ from gputwas.study.compare import Comparison, compare_tables
 from gputwas.study.dropin_words import in_words_of
 from gputwas.study.results import TissueResult, calibrated, metaxcan_table, snp_extremes
 from gputwas.study.snp_map import carry_over, gwas_side, read_snp_map
+from gputwas.study.unnamed_columns import with_unnamed_columns
 from gputwas.twas.spredixcan import prepare_scorer, score_traits
 
 __all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "gwas_paths", "spredixcan_command"]
@@ -44,11 +45,13 @@ class SPrediXcanOptions:
 
     Attributes
     ----------
-    gwas_file, or gwas_folder with gwas_file_pattern (a regular expression searched in file names).
+    gwas_file, or gwas_folder with gwas_file_pattern (a regular expression that names match from their
+        beginning).
     *_column : names of GWAS columns. separator : None is any whitespace.
     input_pvalue_fix : stand-in for p = 0; 0 drops those rows. single_snp_model : no LD is needed.
     gwas_h2, gwas_N : both or neither; calibrate z by the models' φ.
-    MAX_R : only the first so many genes that have a SNP in the GWAS.
+    MAX_R : only the first so many genes, by id, that have a SNP in the GWAS. (The reference takes genes in
+        the order of its table of weights, and of the last one only the first SNP.)
     """
 
     model_db_path: str
@@ -244,14 +247,14 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
             f"--gwas_file_pattern {options.gwas_file_pattern!r} is not a regular expression ({error}); write "
             ".*gz and not *.gz"
         ) from error
-    chosen = [os.path.join(folder, name) for name in names if pattern.search(name)]
+    chosen = [os.path.join(folder, name) for name in names if pattern.match(name)]  # at the name's beginning
     if not chosen:
         shown = ", ".join(names[:5]) or "an empty folder"
         raise InputError(
             "no file name fits --gwas_file_pattern",
             path=folder,
             found=shown,
-            expected=f"names that match {options.gwas_file_pattern!r}",
+            expected=f"names that match {options.gwas_file_pattern!r} from their beginning",
             remedy="The pattern is a regular expression, not a wildcard: .*gz and not *.gz.",
         )
     return chosen
@@ -261,13 +264,14 @@ def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
     snp_map = None if options.snp_map_file is None else read_snp_map(options.snp_map_file)
     wanted = PanelIndex(model_set.panel if snp_map is None else gwas_side(snp_map))
     seen = PanelFilter(wanted)
-    reader = _reader(options, options.columns(), seen)
-    if "TEST" in reader.layout.header:
+    header = _reader(options, {"variant_id": options.snp_column}, seen).layout.header
+    columns = with_unnamed_columns(options.columns(), header)
+    if "TEST" in header:
         # PLINK 2 writes rows of covariates and other models below those of the SNP; the reference lets the
         # last of them win, here only additive rows count
-        reader = _reader(options, {**options.columns(), "test": "TEST"}, seen)
+        columns["test"] = "TEST"
     trait = read_trait(
-        reader,
+        _reader(options, columns, seen),
         wanted,
         mode="parity",
         keep_non_rsid=options.keep_non_rsid,

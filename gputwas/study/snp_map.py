@@ -32,7 +32,7 @@ def read_snp_map(path: str | os.PathLike[str]) -> pa.Table:
 
     Raises
     ------
-    InputError : the file is missing, is no table, or lacks a column.
+    InputError : the file is missing, is no table, lacks a column, or has no rows.
     """
     name = os.fspath(path)
     types = {column: pa.string() for column in COLUMNS[:-1]} | {"swap": pa.float64()}
@@ -48,13 +48,25 @@ def read_snp_map(path: str | os.PathLike[str]) -> pa.Table:
             path=name,
             expected=f"a tab-separated table with the columns {', '.join(COLUMNS)}",
         ) from error
+    if table.num_rows == 0:
+        raise InputError("this SNP map has no rows", path=name)
     for column in ("a0", "a1", "panel_variant_a0", "panel_variant_a1"):
         table = table.set_column(COLUMNS.index(column), column, pc.utf8_upper(table[column]))
     return table.group_by(list(COLUMNS), use_threads=False).aggregate([]).select(COLUMNS)
 
 
 def gwas_side(snp_map: pa.Table) -> pa.Table:
-    """The map's SNPs as a panel to read a GWAS against: effect allele a1, other allele a0."""
+    """The map's SNPs as a panel to read a GWAS against, each once however many variants it leads to."""
+    side = _snps(snp_map)
+    low, high = (
+        function(side["effect_allele"], side["other_allele"])
+        for function in (pc.min_element_wise, pc.max_element_wise)
+    )
+    pairs = pa.table({"variant_id": side["variant_id"], "effect_allele": low, "other_allele": high})
+    return pairs.group_by(pairs.column_names, use_threads=False).aggregate([]).select(pairs.column_names)
+
+
+def _snps(snp_map: pa.Table) -> pa.Table:
     return pa.table(
         {"variant_id": snp_map["rsid"], "effect_allele": snp_map["a1"], "other_allele": snp_map["a0"]}
     )
@@ -78,19 +90,20 @@ def carry_over(trait: TraitStatistics, snp_map: pa.Table, panel: pa.Table) -> Tr
             "other_allele": snp_map["panel_variant_a0"],
         }
     )
+    snps = map_panel(gwas_side(snp_map), _snps(snp_map))
     rows = map_panel(panel, target)
-    usable = (rows.sign != 0) & ~np.isnan(trait.z)
+    usable = (rows.sign != 0) & ~np.isnan(trait.z[snps.index])
     if not usable.any():
         raise InputError(
             "no SNP of the GWAS leads through the SNP map to a variant of the models",
             found=f"panel_variant_id like {snp_map['panel_variant_id'][0].as_py()} in the map",
             expected=f"ids like {panel['variant_id'][0].as_py()}",
         )
-    sign = (rows.sign * snp_map["swap"].to_numpy())[usable]
+    sign = (snps.sign * rows.sign * snp_map["swap"].to_numpy())[usable]
 
     def on_models(values: np.ndarray, factor: np.ndarray | float) -> np.ndarray:
         out = np.full(panel.num_rows, np.nan, dtype=values.dtype)
-        out[rows.index[usable]] = values[usable] * factor
+        out[rows.index[usable]] = values[snps.index[usable]] * factor
         return out
 
     return replace(
