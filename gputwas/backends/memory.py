@@ -10,7 +10,7 @@ import re
 
 from gputwas.errors import ResourceError, UsageError
 
-__all__ = ["available_memory", "memory_budget", "parse_bytes", "units_that_fit"]
+__all__ = ["available_memory", "memory_budget", "parse_bytes", "peak_memory", "units_that_fit"]
 
 UNITS = {
     "": 1,
@@ -55,6 +55,22 @@ def available_memory() -> int:
     except (OSError, KeyError, ValueError):
         pass  # not Linux, or no limit: the first answer stands
     return max(int(free), 0)
+
+
+def peak_memory() -> int:
+    """Most bytes this process held so far, pages of memory-mapped files included.
+
+    From the kernel's high-water mark of this program: `ru_maxrss` would also count what the process that
+    started it held at that moment.
+    """
+    try:
+        with open("/proc/self/status") as lines:
+            facts = dict(line.split(":", 1) for line in lines if ":" in line)
+        return int(facts["VmHWM"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def memory_budget(text: str | None = None) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 
 from gputwas.backends.choose import Backend, choose_backend
-from gputwas.backends.memory import memory_budget
+from gputwas.backends.memory import memory_budget, peak_memory
 from gputwas.errors import InputError, UsageError
 from gputwas.progress import progress
 from gputwas.stores.associations import AssociationStore
@@ -28,7 +28,7 @@ from gputwas.stores.panel import PanelMap
 from gputwas.twas.panel import find_panel, on_panel
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_multiplying
-from gputwas.twas.provenance import association_inputs, peak_memory
+from gputwas.twas.provenance import association_inputs
 from gputwas.twas.spredixcan import Scorer, distinct_patterns, prepare_scorer
 from gputwas.twas.variance import PatternVariance
 

@@ -7,7 +7,6 @@ of its run.json.
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Sequence
 
 from gputwas.errors import InputError
@@ -15,7 +14,7 @@ from gputwas.stores.associations import AssociationStore
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.models import ModelSet, read_models_store
 
-__all__ = ["association_inputs", "check_sources", "peak_memory"]
+__all__ = ["association_inputs", "check_sources"]
 
 Path = str | os.PathLike[str]
 
@@ -58,11 +57,6 @@ def check_sources(
     if gwas_store.metadata(trait)["content_hash"] != recorded[_trait(trait)]["xxh3_128"]:
         raise _other(f"the values that the GWAS store now has for trait {trait}", store, gwas)
     return model_set, gwas_store
-
-
-def peak_memory() -> int:
-    """Most bytes this process held so far, memory-mapped files included."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _trait(name: str) -> str:

@@ -72,7 +72,7 @@ def test_a_small_device_gets_smaller_batches() -> None:
 RUN = """
 import json, sys
 from gputwas.twas.associate import AssociateSettings, associate
-from gputwas.twas.provenance import peak_memory
+from gputwas.backends.memory import peak_memory
 folder, memory = sys.argv[1:]
 settings = AssociateSettings(backend="numpy", memory=memory, overwrite=True)
 report = associate(f"{folder}/models", f"{folder}/gwas", f"{folder}/out", settings=settings)
