@@ -48,11 +48,6 @@ class Backend:
     device: str
     reason: str
 
-    @property
-    def is_cuda(self) -> bool:
-        """True when arrays live on a CUDA device and hand-written kernels can run on them."""
-        return self.name == "cupy"
-
     def asarray(self, values: np.ndarray) -> Any:
         """Copy a host array to the device; the dtype is kept, and a library that changes it is refused."""
         array = self.xp.asarray(values)

@@ -30,6 +30,7 @@ __all__ = [
     "quadratic_forms",
 ]
 
+ROUNDING = 1e-12  # a sum below this share of its absolute terms has cancelled: SNPs in perfect LD, say
 MOST_TRIANGLE_ENTRIES = 4_000_000  # of padded LD in one group: 32 MB of float64
 
 
@@ -93,7 +94,7 @@ def quadratic_forms(
 
     Returns
     -------
-    (n,) float64, summed in float64.
+    (n,) float64, summed in float64; exactly 0 where the terms cancel up to rounding (`ROUNDING`).
     """
     result = np.zeros(operator.n_models)
     sums = backend.compiled(_triangle_sums)
@@ -108,9 +109,15 @@ def quadratic_forms(
 
 
 def _triangle_sums(u: Any, ld: Any, i: Any, j: Any) -> Any:
-    """Σ_k ld[m, k] u[m, i_k] u[m, j_k]: (models,) from u (models, n) and ld (models, n (n + 1) / 2)."""
+    """Σ_k ld[m, k] u[m, i_k] u[m, j_k]: (models,) from u (models, n) and ld (models, n (n + 1) / 2).
+
+    A sum that is nothing but the rounding error of its terms is 0, on every library alike.
+    """
     xp = array_namespace(u)
-    return xp.sum(ld * xp.take(u, i, axis=1) * xp.take(u, j, axis=1), axis=1)
+    terms = ld * xp.take(u, i, axis=1) * xp.take(u, j, axis=1)
+    total = xp.sum(terms, axis=1)
+    cancelled = xp.abs(total) <= ROUNDING * xp.sum(xp.abs(terms), axis=1)
+    return xp.where(cancelled, xp.zeros_like(total), total)
 
 
 def _padded_group(

@@ -203,3 +203,16 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         spredixcan(models, np.zeros((1, 39), dtype=np.float32))
     with pytest.raises(UsageError, match="padded"):
         prepare_products(prepare_scorer(models, NUMPY).operator, choose_backend("array_api_strict"), "csr")
+
+
+def test_variance_that_cancels_up_to_rounding_is_zero(backend: Backend) -> None:
+    """SNPs in perfect LD whose weights sum to 0: the formula's 0 / 0 must not become a huge z."""
+    models = random_model_set(np.random.default_rng(0), lengths=(3,), tissues=1, n_variants=5)
+    models.ld[:] = 0.42
+    models.weights[:3] = (0.1, 0.2, -0.3)
+    z = np.zeros((1, 5), dtype=np.float32)
+    z[0, models.variants[:3]] = (1.0, 1.01, 0.99)
+    got = spredixcan(models, z, backend=backend)
+    assert got.var_g[0, 0] == 0.0
+    assert got.status[0, 0] == Status.ZERO_VARIANCE
+    assert np.isnan(got.z[0, 0])
