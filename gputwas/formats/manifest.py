@@ -1,7 +1,7 @@
 """The manifest of a study's traits: which files are which trait, and what is known of it.
 
-In: a tab-separated table with the columns trait and path (a file, a glob, several of either separated by
-";", or a URL) and, as known, n, dialect, build, h2, h2_se, effect; any further column is annotation. Or a
+In: a tab-separated table with the columns trait and path (a local file, a glob, or several of either
+separated by ";") and, as known, n, dialect, build, h2, h2_se, effect; any further column is annotation. Or a
 folder with one trait per file. Out: a list of `TraitEntry`.
 """
 
@@ -51,7 +51,7 @@ class TraitEntry:
     Attributes
     ----------
     trait : its name, unique in the study.
-    paths : its files in natural order (chr2 before chr10), or URLs as written.
+    paths : its files in natural order (chr2 before chr10).
     n : sample size. h2, h2_se : heritability and its standard error. None where not given.
     dialect : name of the summary-statistics dialect; None to have it told from the header.
     build : genome build of its positions. effect : "beta", "log_odds" or "none".
@@ -74,8 +74,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[TraitEntry]:
 
     Raises
     ------
-    InputError : no column path, two traits with one name, a file or glob that is not there, a bad number;
-        with the line.
+    InputError : no column path, two traits with one name, a file or glob that is not there, a URL, a bad
+        number; with the line.
     """
     name = os.fspath(path)
     header, rows = _rows(name)
@@ -253,15 +253,21 @@ def _number(
 
 
 def _files(written: str, path: str, line: int) -> tuple[str, ...]:
-    """Expand the cell "path": parts separated by ";", each a file, a glob or a URL."""
+    """Expand the cell "path": parts separated by ";", each a local file or a glob."""
     folder = os.path.dirname(os.path.abspath(path))
     files: list[str] = []
     for part in (p.strip() for p in written.split(";")):
         if not part:
             continue
         if _URL.match(part):
-            files.append(part)
-            continue
+            raise InputError(
+                "is a URL; this version reads local files",
+                path=path,
+                line=line,
+                column="path",
+                found=repr(part),
+                remedy=f"Download it first (curl -fLO {part}) and give the file.",
+            )
         full = os.path.join(folder, os.path.expanduser(part))
         if glob.has_magic(part) and not os.path.exists(full):
             matches = sorted(glob.glob(full), key=natural_key)
