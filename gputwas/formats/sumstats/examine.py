@@ -181,16 +181,6 @@ def _one_cell(head: Head, path: str) -> InputError:
     )
 
 
-_MARKS = (
-    ("\t", "tabs"),
-    (",", "commas"),
-    (";", "semicolons"),
-    ("|", "bars"),
-    (" ", "blanks"),
-    (":", "colons"),
-)
-
-
 def _no_rows(head: Head, path: str, compression: str) -> InputError:
     """No row has as many cells as the header: there is none, or the separator is not the file's."""
     below = read_start(path, compression, head.body + 65536)[head.body :].decode("utf-8", "replace")
