@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
+from gputwas.cli.options import (
+    Alpha,
+    Correction,
+    Family,
+    H2Threshold,
+    Heritable,
+    KeepUnknownH2,
+    Memory,
+    Store,
+    Tissues,
+    Traits,
+)
 from gputwas.cli.reporting import print_table
 
 __all__ = ["register"]
 
 export = typer.Typer(no_args_is_help=True, help="Write results in other programs' formats.")
 
-Store = Annotated[Path, typer.Argument(help="Association store.")]
 Models = Annotated[Path | None, typer.Option("--models", help="Model store the results come from.")]
 Gwas = Annotated[Path | None, typer.Option("--gwas", help="GWAS store the results come from.")]
-Traits = Annotated[
-    list[str] | None, typer.Option("--trait", help="Only this trait; may be given several times.")
-]
-Tissues = Annotated[
-    list[str] | None, typer.Option("--tissue", help="Only this tissue; may be given several times.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,9 +54,7 @@ def associate(
     precision: Annotated[
         str, typer.Option("--precision", help="Of stored results: float32 or float64 (sums are float64).")
     ] = "float32",
-    memory: Annotated[
-        str | None, typer.Option("--memory", help="Memory budget, e.g. 4GB (default: half of what is free).")
-    ] = None,
+    memory: Memory = None,
     workers: Annotated[
         int | None, typer.Option("--workers", "-j", help="Threads over tissues (default: cores).", min=1)
     ] = None,
@@ -82,11 +85,9 @@ def associate(
     )
     report = run(models, gwas, out, traits=trait or None, tissues=tissue or None, settings=settings)
     logging.getLogger("gputwas").info(
-        "%s: %d traits x %d models in %d tissues (%d blocks computed, %d already there); %.1f %% of %d "
-        "variants found; %.1f s on %s",
+        "%s: %d traits x %d models in %d tissues (%d blocks computed, %d already there); %.1f s on %s",
         out, report.n_traits, report.n_models, report.n_tissues, report.blocks_computed, report.blocks_kept,
-        100 * report.variants_found / max(report.n_variants, 1), report.n_variants, report.seconds,
-        report.device,
+        report.seconds, report.device,
     )  # fmt: skip
 
 
@@ -95,25 +96,15 @@ def fdr(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Significant associations (.tsv, .tsv.gz, .csv, .parquet).")
     ] = Path("significant.tsv"),
-    alpha: Annotated[
-        float, typer.Option("--alpha", help="Adjusted p at most this.", min=0.0, max=1.0)
-    ] = 0.05,
-    family: Annotated[
-        str,
-        typer.Option("--family", help="Tests corrected together: study, tissue, or a column of the traits."),
-    ] = "study",
-    method: Annotated[str, typer.Option("--method", help="bh or bonferroni.")] = "bh",
+    alpha: Alpha = 0.05,
+    family: Family = "study",
+    method: Correction = "bh",
     trait: Traits = None,
     tissue: Tissues = None,
-    heritable: Annotated[
-        bool, typer.Option("--heritable", help="Only traits whose heritability is significant.")
-    ] = False,
-    h2_z: Annotated[
-        float | None, typer.Option("--h2-z", help="With --heritable: h2 / se(h2) must be above this.")
-    ] = None,
-    keep_unknown_h2: Annotated[
-        bool, typer.Option("--keep-unknown-h2", help="With --heritable: keep traits without h2.")
-    ] = False,
+    heritable: Heritable = False,
+    h2_z: H2Threshold = None,
+    keep_unknown_h2: KeepUnknownH2 = False,
+    memory: Memory = None,
 ) -> None:
     """Correct for multiple testing, exactly and in bounded memory, and write what is significant.
 
@@ -127,7 +118,7 @@ def fdr(
 
     result = correct(
         store, out, alpha=alpha, family=family, method=method, traits=trait, tissues=tissue,
-        heritable=heritable, h2_z=h2_z, keep_unknown_h2=keep_unknown_h2,
+        heritable=heritable, h2_z=h2_z, keep_unknown_h2=keep_unknown_h2, memory=memory,
     )  # fmt: skip
     print_table(("family", "tests", "significant"), result.rows())
 

@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+from gputwas.cli.options import (
+    Alpha,
+    Correction,
+    Family,
+    H2Threshold,
+    Heritable,
+    KeepUnknownH2,
+    Store,
+    Tissues,
+    Traits,
+)
 from gputwas.cli.reporting import print_table
 
 __all__ = ["register"]
@@ -19,19 +30,19 @@ def register(app: typer.Typer) -> None:
 
 
 def plot(
-    store: Annotated[Path, typer.Argument(help="Association store.")] = Path("associations"),
+    store: Store = Path("associations"),
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("figures"),
     formats: Annotated[
         list[str] | None, typer.Option("--format", help="png, svg or pdf; may be given several times.")
     ] = None,
-    alpha: Annotated[float, typer.Option("--alpha", help="Adjusted p at most this.")] = 0.05,
-    family: Annotated[
-        str,
-        typer.Option("--family", help="Tests corrected together: study, tissue, or a column of the traits."),
-    ] = "study",
-    method: Annotated[str, typer.Option("--method", help="bh or bonferroni.")] = "bh",
-    trait: Annotated[list[str] | None, typer.Option("--trait", help="Only this trait.")] = None,
-    tissue: Annotated[list[str] | None, typer.Option("--tissue", help="Only this tissue.")] = None,
+    alpha: Alpha = 0.05,
+    family: Family = "study",
+    method: Correction = "bh",
+    trait: Traits = None,
+    tissue: Tissues = None,
+    heritable: Heritable = False,
+    h2_z: H2Threshold = None,
+    keep_unknown_h2: KeepUnknownH2 = False,
 ) -> None:
     """Draw Manhattan, QQ, and counts per tissue and modality.
 
@@ -43,11 +54,12 @@ def plot(
     from gputwas.study.pictures import draw_study, save_figures
 
     found = correct(
-        store, None, alpha=alpha, family=family, method=method, traits=trait, tissues=tissue
-    ).result
+        store, None, alpha=alpha, family=family, method=method, traits=trait, tissues=tissue,
+        heritable=heritable, h2_z=h2_z, keep_unknown_h2=keep_unknown_h2,
+    )  # fmt: skip
     opened = AssociationStore.open(store)
-    quantiles = study_quantiles(opened, traits=trait or None, tissues=tissue or None)
-    for path in save_figures(draw_study(opened, found, quantiles), out, formats or ["png"]):
+    quantiles = study_quantiles(opened, traits=found.traits, tissues=tissue or None)
+    for path in save_figures(draw_study(opened, found.result, quantiles), out, formats or ["png"]):
         typer.echo(str(path))
 
 

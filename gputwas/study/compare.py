@@ -18,7 +18,11 @@ from gputwas.errors import InputError
 __all__ = ["RELATIVE_BOUND", "Comparison", "compare_tables"]
 
 RELATIVE_BOUND = 1e-6
-_NUMBERS = ("zscore", "effect_size", "pvalue", "var_g", "n_snps_used", "n_snps_in_cov", "n_snps_in_model")
+_OF_DATABASE = ("pred_perf_r2", "pred_perf_pval", "pred_perf_qval")
+_NUMBERS = (
+    "zscore", "effect_size", "pvalue", "var_g", "n_snps_used", "n_snps_in_cov", "n_snps_in_model",
+    *_OF_DATABASE, "best_gwas_p", "largest_weight",
+)  # fmt: skip
 SMALLEST_P = 1e-307  # below it a float64 p has lost digits or is 0
 
 
@@ -137,7 +141,11 @@ def _verdicts(joined: pa.Table, names: list[str]) -> list[str]:
     old = {name: _float(joined[f"old_{name}"]) for name in names}
     new = {name: _float(joined[f"new_{name}"]) for name in names}
     verdict = np.full(joined.num_rows, AGREES, dtype=object)
+    database = "what the database says of the gene differs, its scores agree: another release of it"
     rules = [
+        *((name, _differs, database) for name in _OF_DATABASE),
+        ("best_gwas_p", _p_differs, "the smallest GWAS p differs while the score agrees"),
+        ("largest_weight", _differs, "the largest weight differs while the score agrees"),
         ("pvalue", _p_differs, "p differs while z agrees: the old p is not that of its z"),
         ("effect_size", _differs, "effect size differs while z agrees: another scale of beta (odds ratio?)"),
         ("zscore", _differs, "z differs with the same SNPs and variance: GWAS values or duplicates differ"),

@@ -31,7 +31,7 @@ class CorrectionReport:
     """The significant associations, and which traits took part."""
 
     result: SignificantAssociations
-    n_traits: int
+    traits: tuple[str, ...]
 
     def rows(self) -> Iterator[tuple[str, int, int]]:
         """Family, tests and significant associations, one row per family."""
@@ -82,7 +82,7 @@ def correct(
     if out is not None:
         write_table(result.table, out)
         log.info("%s: %s significant associations", os.fspath(out), f"{result.table.num_rows:,}")
-    return CorrectionReport(result, len(opened.trait_names) if chosen is None else len(chosen))
+    return CorrectionReport(result, tuple(opened.trait_names if chosen is None else chosen))
 
 
 def _heritable(

@@ -165,7 +165,7 @@ def _summary(
             "Run": {
                 "device": run.device,
                 "patterns of missing SNPs": run.n_patterns,
-                "variants of the models found": f"{run.variants_found:,} of {run.n_variants:,}",
+                "variants of the models in the GWAS panel": f"{run.variants_found:,} of {run.n_variants:,}",
                 "λ_GC of all tests": f"{quantiles.lambda_gc:.3f}",
                 "seconds, association alone": f"{run.seconds:.2f}",
                 "seconds, everything": f"{seconds:.1f}",

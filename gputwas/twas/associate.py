@@ -330,7 +330,7 @@ def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSe
         "models": report.n_models,
         "patterns_of_missing_snps": report.n_patterns,
         "variants_of_models": report.n_variants,
-        "variants_found": report.variants_found,
+        "variants_in_gwas_panel": report.variants_found,
         "seconds": report.seconds,
         "peak_memory_bytes": peak_memory(),
     }

@@ -264,3 +264,23 @@ def test_compare_refuses_what_it_cannot_use(
     assert compare(gtex_v6p, old, tmp_path / "out.xlsx") == 2
     assert compare(gtex_v6p, old, tmp_path / "out.tsv", "--no_such_flag", "x") == 2
     assert not (tmp_path / "out.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("pred_perf_r2", "what the database says"),
+        ("pred_perf_pval", "what the database says"),
+        ("largest_weight", "the largest weight differs"),
+        ("best_gwas_p", "the smallest GWAS p differs"),
+    ],
+)
+def test_columns_beside_the_score_are_compared_too(column: str, words: str) -> None:
+    both = {"largest_weight": np.full(5, 0.7), "best_gwas_p": np.full(5, 1e-3)}
+    old = table(**both)
+    changed = old[column].to_numpy().copy()
+    changed[2] *= 1.5
+    old = old.set_column(old.column_names.index(column), column, pa.array(changed))
+    found = verdicts(old, table(**both))
+    assert found[2].startswith(words)
+    assert [found[i] for i in (0, 1, 3, 4)] == [AGREES] * 4
