@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import math
 import subprocess
 import sys
 
@@ -218,6 +219,19 @@ def test_generic_synonyms_and_a_note_on_the_effect_allele(tmp_path):
     path.write_text("ID\tREF\tALT\tZ\nrs1\tA\tG\t3\n")
     layout = sniff(path)
     assert layout.columns["effect_allele"] == "ALT" and "check" in layout.describe()
+
+
+@pytest.mark.parametrize("name", ["OR_SE", "or.se", "SE_OR"])
+def test_a_standard_error_of_unknown_scale_is_not_used(tmp_path, name):
+    path = tmp_path / "x.txt"
+    path.write_text(f"SNP A1 A2 OR {name} P\nrs1 A G 0.5 0.2 0.01\n")
+    layout = sniff(path)
+    assert "se" not in layout.columns and f"{name} is not used" in layout.describe()
+    (row,) = table(path).to_pylist()
+    assert row["beta"] == pytest.approx(math.log(0.5)) and row["p"] == 0.01 and "se" not in row
+    path.write_text(f"SNP A1 A2 OR SE {name} P\nrs1 A G 0.5 0.3 0.2 0.01\n")
+    layout = sniff(path)
+    assert layout.columns["se"] == "SE" and name not in layout.describe()
 
 
 EXPLICIT = {"variant_id": "id", "effect_allele": "x", "other_allele": "y", "beta": "v1", "se": "v2"}

@@ -68,7 +68,7 @@ SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "se": _groups(
         """
-        se stderr standard_error sebeta se_beta beta_se std_err std_error std log_or_se logor_se or_se
+        se stderr standard_error sebeta se_beta beta_se std_err std_error std log_or_se logor_se
         standarderror se_fixed all_inv_var_meta_sebeta se_gc
         """
     ),
@@ -116,6 +116,10 @@ SYNONYMS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
+_UNKNOWN_SCALE = ("or_se", "se_or")
+"""Standard errors of OR or of ln(OR): the name does not say which, so neither is guessed."""
+
+
 def generic_layout(header: Sequence[str], path: str, delimiter: str, line: int, tolerant: bool) -> Layout:
     """Match common synonyms; two columns that could play one role are an error, not a guess.
 
@@ -145,6 +149,11 @@ def generic_layout(header: Sequence[str], path: str, delimiter: str, line: int, 
     plain = columns.get("effect_allele")
     if plain is not None and normal_name(plain) not in SYNONYMS["effect_allele"][0]:
         notes.append(f"{plain} is taken as the effect allele: check this")
+    if "se" not in columns:
+        unsure = [h for h in header if _spellings(h) & set(_UNKNOWN_SCALE)]
+        notes += [
+            f"{h} is not used, its scale is not known (if it is of ln(OR): --column se={h})" for h in unsure
+        ]
     return Layout("generic", in_order(columns), delimiter, tuple(notes), None, tuple(header))
 
 
