@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.sumstats import open_sumstats, sniff
 from gputwas.formats.sumstats.inflate import blocks, compression_of
+from gputwas.formats.sumstats.layout import STATISTIC_ROLES
 
 HEADER = "SNP CHR BP A1 A2 BETA SE P\n"
 
@@ -255,6 +256,47 @@ def test_explicit_columns_amend_a_dialect(tmp_path):
     assert (row["effect_allele"], row["beta"], row["se"]) == ("G", 0.1, 0.2)
     flipped = sniff(path, columns={"effect_allele": "a1", "other_allele": "a2"})
     assert (flipped.columns["effect_allele"], flipped.columns["beta"]) == ("a1", "beta")
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "expected"),
+    [
+        ("BETA P MYSE", {"se": "MYSE"}, {"beta": "BETA", "se": "MYSE", "p": "P"}),
+        ("OR OR_SE P", {"se": "OR_SE"}, {"odds_ratio": "OR", "se": "OR_SE", "p": "P"}),
+        ("MYEFF P", {"beta": "MYEFF"}, {"beta": "MYEFF", "p": "P"}),
+        ("MYEFF P", {"odds_ratio": "MYEFF"}, {"odds_ratio": "MYEFF", "p": "P"}),
+        ("MYEFF SE P", {"beta": "MYEFF"}, {"beta": "MYEFF", "se": "SE", "p": "P"}),
+        ("OR SE P MYEFF", {"beta": "MYEFF"}, {"beta": "MYEFF", "se": "SE", "p": "P"}),
+        ("BETA OR P", {"odds_ratio": "OR"}, {"odds_ratio": "OR", "p": "P"}),
+        ("BETA P DIR", {"sign": "DIR"}, {"p": "P", "sign": "DIR"}),
+        ("BETA SE MYSE", {"se": "MYSE"}, {"beta": "BETA", "se": "MYSE"}),
+        ("BETA SE P LP", {"nlog10_p": "LP"}, {"beta": "BETA", "se": "SE", "nlog10_p": "LP"}),
+        # a detected z would be taken before the columns named
+        ("BETA Z P MYSE", {"se": "MYSE"}, {"beta": "BETA", "se": "MYSE", "p": "P"}),
+        ("Z P MYEFF", {"beta": "MYEFF"}, {"beta": "MYEFF", "p": "P"}),
+        # unless nothing could be scored without it
+        ("Z MYEFF", {"beta": "MYEFF"}, {"beta": "MYEFF", "z": "Z"}),
+        # those named suffice for a z-score: no other is read
+        ("BETA SE P Z ZZ", {"z": "ZZ"}, {"z": "ZZ"}),
+        ("BETA SE Z P B2 S2", {"beta": "B2", "se": "S2"}, {"beta": "B2", "se": "S2"}),
+        # one of two that could be the effect is named; it need not be told from the other
+        ("EFFECT BETA SE", {"beta": "BETA"}, {"beta": "BETA", "se": "SE"}),
+    ],
+)
+def test_a_named_statistic_replaces_its_own_kind_only(tmp_path, header, given, expected):
+    path = tmp_path / "x.txt"
+    path.write_text(f"SNP A1 A2 {header}\nrs1 A G {' '.join('1' for _ in header.split())}\n")
+    layout = sniff(path, columns=given)
+    found = {role: name for role, name in layout.columns.items() if role in STATISTIC_ROLES}
+    assert found == expected
+    assert "not used" not in layout.describe()
+
+
+def test_a_named_statistic_does_not_settle_which_of_two_is_another(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("SNP A1 A2 BETA EFFECT P MYSE\nrs1 A G 1 1 1 1\n")
+    with pytest.raises(InputError, match="two columns could be the beta"):
+        sniff(path, columns={"se": "MYSE"})
 
 
 def test_minus_log10_p_under_a_plain_name_keeps_the_rest(tmp_path):

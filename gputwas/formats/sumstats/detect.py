@@ -15,7 +15,7 @@ from functools import lru_cache
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.sumstats.dialects import DIALECTS, Dialect
 from gputwas.formats.sumstats.layout import ROLES, STATISTIC_ROLES, Layout, in_order, normal_name
-from gputwas.formats.sumstats.synonyms import generic_layout
+from gputwas.formats.sumstats.synonyms import Given, generic_layout
 
 __all__ = ["MISSING", "choose_layout", "dialect_named"]
 
@@ -23,6 +23,14 @@ MISSING = frozenset(
     ["", "na", "n/a", ".", "\\n", "nan", "-nan", "null", "none", "#na", "#n/a", "<na>", "-", "--", "?"]
 )
 """Texts (lower case) that stand for a missing value."""
+
+_KINDS = (
+    frozenset({"beta", "odds_ratio", "sign"}),
+    frozenset({"se"}),
+    frozenset({"z"}),
+    frozenset({"p", "nlog10_p"}),
+)
+"""Statistics that say the same: the effect, its standard error, z, p."""
 
 _COLUMN_HINT = (
     "Name the columns, e.g. --column variant_id=NAME --column effect_allele=NAME --column other_allele=NAME "
@@ -60,7 +68,7 @@ def choose_layout(
     header : names as written. sample : cells of some first rows.
     dialect : force this one. columns : role -> header name given by the caller. If they are enough to score a
         row (id, alleles and a statistic), or in parity mode, exactly these are read; otherwise they amend the
-        dialect.
+        dialect: each replaces what was detected of its own kind (effect, standard error, z, p).
     line : where the header stands, for messages.
     """
     columns = dict(columns or {})
@@ -175,20 +183,29 @@ def _amended(
     dialect: str | None,
     line: int,
 ) -> Layout:
-    """Lay the caller's columns over the dialect's; a statistic he names switches the dialect's others off."""
-    base = _detected(header, sample, path, delimiter, dialect, line, tolerant=True)
-    dropped: set[str] = set()
+    """Lay the caller's columns over the dialect's.
+
+    A statistic he names replaces those of its own kind (`_KINDS`); where his alone make a z-score, they are
+    the only ones read. A z that was only detected gives way to an effect or standard error he names, if it
+    can: it is taken before beta/se and would make his column count for nothing.
+    """
     named = set(explicit)
-    if named & {"p", "nlog10_p"}:
-        dropped |= {"p", "nlog10_p"}
-    if named & {"beta", "odds_ratio", "se", "z", "sign"}:
+    dropped: set[str] = set()
+    for kind in _KINDS:
+        if named & kind:
+            dropped |= kind
+    if _has_statistic(explicit):
         dropped |= set(STATISTIC_ROLES)
     if "variant_id" in named or "effect_allele" in named:
         dropped |= {"variant_key"}
     if named & {"other_allele", "variant_key"}:
         dropped |= {"ref_allele", "alt_allele"}
-    taken = set(explicit.values())
-    kept = {r: h for r, h in base.columns.items() if r not in dropped and r not in named and h not in taken}
+    given = Given(frozenset(dropped | named), frozenset(explicit.values()))
+    base = _detected(header, sample, path, delimiter, dialect, line, given)
+    kept = {r: h for r, h in base.columns.items() if r not in given.roles and h not in given.names}
+    without_z = {role: name for role, name in kept.items() if role != "z"}
+    if named & (_KINDS[0] | _KINDS[1]) and _has_statistic({**without_z, **explicit}):
+        kept = without_z
     origin = base.dialect if base.columns else "custom"
     notes = (*base.notes, "given by the caller: " + ", ".join(explicit))
     layout = replace(base, dialect=origin, columns=in_order({**kept, **explicit}), notes=notes)
@@ -203,14 +220,15 @@ def _detected(
     delimiter: str,
     dialect: str | None,
     line: int,
-    tolerant: bool = False,
+    given: Given | None = None,
 ) -> Layout:
+    """Tell the layout from the header; `given` is what the caller settles himself."""
     if dialect in ("generic", "custom"):
         found = None
     elif dialect is not None:
         found = dialect_named(dialect)
         lacking = [_shown(entry) for entry in found.signature if _first(entry, header) is None]
-        if lacking and not tolerant:
+        if lacking and given is None:
             raise InputError(
                 f"is not of the dialect {found.name}",
                 path=path,
@@ -222,7 +240,7 @@ def _detected(
     else:
         found = _fitting(header)
     if found is None:
-        return generic_layout(header, path, delimiter, line, tolerant)
+        return generic_layout(header, path, delimiter, line, given)
     columns = {
         role: name for role, spec in found.columns.items() if (name := _first(spec, header)) is not None
     }

@@ -6,11 +6,12 @@ In: a header. Out: a `Layout` called "generic", with a note where the effect all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.layout import Layout, in_order, normal_name
 
-__all__ = ["SYNONYMS", "generic_layout"]
+__all__ = ["SYNONYMS", "Given", "generic_layout"]
 
 
 def _groups(text: str) -> tuple[tuple[str, ...], ...]:
@@ -120,18 +121,31 @@ _UNKNOWN_SCALE = ("or_se", "se_or")
 """Standard errors of OR or of ln(OR): the name does not say which, so neither is guessed."""
 
 
-def generic_layout(header: Sequence[str], path: str, delimiter: str, line: int, tolerant: bool) -> Layout:
+@dataclass(frozen=True)
+class Given:
+    """What the caller settles himself: `roles` need not be detected, columns called `names` are taken."""
+
+    roles: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+
+
+def generic_layout(
+    header: Sequence[str], path: str, delimiter: str, line: int, given: Given | None = None
+) -> Layout:
     """Match common synonyms; two columns that could play one role are an error, not a guess.
 
-    `tolerant` : columns the caller names come on top, so what is ambiguous is left to him.
+    `given` : columns the caller names come on top; their roles are left to him.
     """
+    given = given or Given()
     columns: dict[str, str] = {}
     notes: list[str] = []
     for role, groups in SYNONYMS.items():
+        if role in given.roles:
+            continue
         for group in groups:
             hits = [h for h in header if _spellings(h) & set(group)]
-            hits = [h for h in hits if h not in columns.values()]
-            if len(hits) > 1 and role != "variant_id" and not tolerant:
+            hits = [h for h in hits if h not in columns.values() and h not in given.names]
+            if len(hits) > 1 and role != "variant_id":
                 raise InputError(
                     f"two columns could be the {role.replace('_', ' ')}",
                     path=path,
@@ -149,7 +163,7 @@ def generic_layout(header: Sequence[str], path: str, delimiter: str, line: int, 
     plain = columns.get("effect_allele")
     if plain is not None and normal_name(plain) not in SYNONYMS["effect_allele"][0]:
         notes.append(f"{plain} is taken as the effect allele: check this")
-    if "se" not in columns:
+    if "se" not in columns and "se" not in given.roles:
         unsure = [h for h in header if _spellings(h) & set(_UNKNOWN_SCALE)]
         notes += [
             f"{h} is not used, its scale is not known (if it is of ln(OR): --column se={h})" for h in unsure
