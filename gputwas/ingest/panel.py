@@ -44,6 +44,13 @@ class PanelIndex:
         there = pc.is_in(self.chromosome, value_set=pa.array(sorted(present), self.chromosome.type))
         return int(pc.sum(pc.or_(there, pc.is_null(self.chromosome))).as_py() or 0)
 
+    def share_found(self, found: int, present: set[str]) -> float:
+        """Share, 0 to 1, that `found` variants are of those on these chromosomes.
+
+        Of all if the panel has none there: then chromosomes are named in a way that is not understood.
+        """
+        return min(1.0, found / max(1, self.on_chromosomes(present) or len(self)))
+
 
 class PanelFilter:
     """Tells a reader which rows are wanted, and remembers some identifiers of those that are not.

@@ -199,6 +199,8 @@ def _collect(
         pair_rows.append(position + kept)
         pair_panel.append(panel_rows)
         kept += len(different)
+    # Of a reader that leaves out rows the batches show only chromosomes on which something is wanted.
+    found.chromosomes.update(getattr(getattr(reader, "counts", None), "chromosomes", ()))
     if tables:
         found.table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         found.pair_rows, found.pair_panel = np.concatenate(pair_rows), np.concatenate(pair_panel)
@@ -266,7 +268,7 @@ def _scatter(
         counts=counts,
         rows_read=int(reader.rows_read),
         rows_malformed=int(reader.rows_malformed),
-        found_share=len(kept) / max(1, panel.on_chromosomes(rows.chromosomes)),
+        found_share=panel.share_found(len(kept), rows.chromosomes),
         sources=scores.sources,
         strand=alignment.strand,
         n=float(np.median(sizes)) if sizes.size else getattr(reader.layout, "n", None),

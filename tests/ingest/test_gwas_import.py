@@ -19,7 +19,7 @@ from gputwas.ingest.gwas import TraitInput, import_gwas
 from gputwas.ingest.pool import run_jobs
 from gputwas.stores.gwas import GwasStore
 from tests.conftest import REPOSITORY
-from tests.ingest.fakes import random_panel
+from tests.ingest.fakes import panel_of, random_panel
 
 PANEL = random_panel(60)
 
@@ -255,3 +255,29 @@ def test_a_killed_run_goes_on_to_the_same_store(tmp_path):
     import_gwas(traits, PANEL, out)
     import_gwas(traits, PANEL, tmp_path / "undisturbed")
     assert content(out) == content(tmp_path / "undisturbed")
+
+
+def by_chromosome(tmp_path, name, rows):
+    """A file of (chromosome as it is written, id), one row each."""
+    path = tmp_path / name
+    lines = [f"{chromosome} {rsid} A G 0.1 0.1" for chromosome, rsid in rows]
+    path.write_text("\n".join(["CHR SNP A1 A2 BETA SE", *lines]) + "\n")
+    return str(path)
+
+
+def test_share_found_is_of_all_chromosomes_of_the_file_not_of_those_where_something_is_found(tmp_path):
+    """The ids of chromosome 2 are written in another way: nothing is found there."""
+    panel = panel_of([(f"rs{i}", "A", "G") for i in range(40)], ["1"] * 4 + ["2"] * 36)
+    rows = [("01", f"rs{i}") for i in range(4)] + [("chr2", f"2:{i}") for i in range(4, 40)]
+    entry = TraitInput("t", (by_chromosome(tmp_path, "t.txt", rows),))
+    report = import_gwas([entry], panel, tmp_path / "store").to_pylist()[0]
+    assert report["found_share"] == 0.1 and "only 4 of the models' variants (10.0%)" in report["warnings"]
+    only = TraitInput("only", (by_chromosome(tmp_path, "only.txt", rows[:4]),))
+    assert import_gwas([only], panel, tmp_path / "only")["found_share"].to_pylist() == [1.0]
+
+
+def test_a_file_of_other_chromosomes_is_refused_as_that(tmp_path):
+    panel = panel_of([("rs1", "A", "G"), ("rs2", "A", "G")], ["1", "2"])
+    entry = TraitInput("t", (by_chromosome(tmp_path, "t.txt", [("chr22", f"rs{i}") for i in range(50, 60)]),))
+    with pytest.raises(InputError, match=r"no variant on the file's chromosomes \(22\)"):
+        import_gwas([entry], panel, tmp_path / "store")

@@ -63,6 +63,7 @@ class Counts:
     read : well-formed data rows. malformed : rows with another number of cells than the header.
     other_test : rows of covariates and interactions. zero_se : kept rows whose standard error is 0.
     with_se, with_nlog10_p : kept rows that have a value there; largest_nlog10_p : their maximum.
+    chromosomes : those that the file has rows on, kept or not; empty if it has no such column.
     """
 
     read: int = 0
@@ -72,6 +73,7 @@ class Counts:
     with_se: int = 0
     with_nlog10_p: int = 0
     largest_nlog10_p: float = field(default=-np.inf)
+    chromosomes: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,16 @@ class Canonical:
         if self.id_list:
             columns, rows = _one_id_per_row(columns, rows)
         if self.keep is not None:
+            self._note_chromosomes(columns)
             mask = self.keep(columns["variant_id"])
             columns, rows = _filtered(columns, rows, mask if isinstance(mask, pa.Array) else pa.array(mask))
         return columns, rows
+
+    def _note_chromosomes(self, columns: Columns) -> None:
+        """Remember where the file has rows: what is kept of it no longer tells."""
+        if "chromosome" in columns:
+            there = chromosomes(pc.unique(columns["chromosome"]))
+            self.counts.chromosomes.update(pc.drop_null(there).to_pylist())
 
     def _without_headers(self, columns: Columns, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
         """Leave out headers in the middle of a file, as `cat chr*.txt` makes them, as malformed."""
