@@ -30,6 +30,7 @@ from gputwas.ingest.zscores import PVALUE_FIX
 from gputwas.progress import progress
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.hashing import ContentHash, hash_file
+from gputwas.stores.manifest import to_plain
 from gputwas.variants.align import Mode, Palindromes
 
 __all__ = [
@@ -126,7 +127,9 @@ def import_gwas(
     Returns
     -------
     Table with one row per trait in the order of `entries`, see `gputwas.ingest.report.import_report`. A trait
-    whose column `error` is not null failed (`keep_going` only): the caller decides the exit code.
+    whose column `error` is not null failed (`keep_going` only): the caller decides the exit code. A trait
+    that is in the store from the same files is not read again, but n, h2, h2_se, build, effect and annotation
+    are replaced where others are given.
 
     Raises
     ------
@@ -146,9 +149,11 @@ def import_gwas(
     with GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store:
         try:
             stored = set(store.traits)
+            known = {t.trait: store.metadata(t.trait) for t in traits if t.trait in stored}
             for trait in traits:
                 if trait.trait in stored:
-                    _check_same_input(trait, store.metadata(trait.trait), out)
+                    _check_same_input(trait, known[trait.trait], out)
+            updated = {t.trait for t in traits if t.trait in stored and _update(store, t, known[t.trait])}
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
                 log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
@@ -156,10 +161,8 @@ def import_gwas(
             metadata = {t.trait: store.metadata(t.trait) for t in traits if t.trait not in failures}
         finally:
             store.discard_if_empty()
-    status = {
-        t.trait: "failed" if t.trait in failures else "present" if t.trait in stored else "imported"
-        for t in traits
-    }
+    status = {t.trait: "present" if t.trait in stored else "imported" for t in traits}
+    status |= dict.fromkeys(updated, "updated") | dict.fromkeys(failures, "failed")
     return import_report(
         [t.trait for t in traits], status, metadata, {k: str(v) for k, v in failures.items()}
     )
@@ -202,18 +205,50 @@ def _check_same_input(trait: TraitInput, metadata: Mapping[str, Any], out: str |
     """
     known = metadata.get("files", [])
     now = [_file_state(path) for path in trait.paths]
-    if metadata.get("how") == _how(trait):
-        if [(f["path"], f["bytes"], f["modified_ns"]) for f in known] == now:
-            return
-        if metadata["input_hash"] == _input_hash(trait):
-            return
+    before, how = metadata.get("how") or {}, _how(trait)
+    same = [(f["path"], f["bytes"], f["modified_ns"]) for f in known] == now
+    same = same or metadata["input_hash"] == _input_hash(trait.paths, before)
+    if same and before == how:
+        return
+    if same:
+        raise InputError(
+            f"the trait {trait.trait!r} is in the store, read with other options",
+            path=out,
+            found=_changed_options(before, how),
+            remedy="Give the options it was read with, give the trait another name, or begin the store anew "
+            "with --overwrite.",
+        )
     raise InputError(
         f"the trait {trait.trait!r} is in the store from other inputs",
         path=out,
-        found=", ".join(trait.paths[:3]),
-        expected=", ".join(f["path"] for f in known[:3]),
+        found=", ".join(f"{path} ({size:,} bytes)" for path, size, _ in now[:3]),
+        expected=", ".join(f"{f['path']} ({f['bytes']:,} bytes)" for f in known[:3]) + ", as they were read",
         remedy="Give the trait another name, or import into a new store.",
     )
+
+
+def _changed_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The reading options that differ, each as `name was -> is`."""
+    names = [name for name in now if before.get(name) != now[name]]
+    return "; ".join(f"{name} {before.get(name)!r} -> {now[name]!r}" for name in names)
+
+
+def _update(store: GwasStore, trait: TraitInput, metadata: Mapping[str, Any]) -> bool:
+    """Bring what is said about a stored trait up to date with what is given; returns whether it was not.
+
+    What is not given stays as it is; z and effects stay as they are in any case.
+    """
+    given: dict[str, Any] = {name: getattr(trait, name) for name in ("n", "h2", "h2_se", "build")}
+    if metadata.get("effect") != "none":
+        given["effect"] = trait.effect
+    given["annotation"] = dict(metadata.get("annotation") or {})
+    given["annotation"] |= {name: value for name, value in trait.annotation.items() if value is not None}
+    given = {name: value for name, value in to_plain(given).items() if value is not None}
+    changed = [name for name, value in given.items() if metadata.get(name) != value]
+    if changed:
+        store.add(trait.trait, *store.read(trait.trait), {**metadata, **given}, replace=True)
+        log.info("%s: %s brought up to date", trait.trait, ", ".join(changed))
+    return bool(changed)
 
 
 def _file_state(path: str) -> tuple[str, int, int]:
@@ -237,12 +272,12 @@ def _how(trait: TraitInput) -> dict[str, Any]:
     }
 
 
-def _input_hash(trait: TraitInput) -> str:
+def _input_hash(paths: Sequence[str], how: Mapping[str, Any]) -> str:
     """Digest of the files' contents, in order, and of how they are read; names and places do not count."""
     digest = ContentHash()
-    for path in trait.paths:
+    for path in paths:
         digest.add_text(hash_file(path))
-    for name, value in sorted(_how(trait).items()):
+    for name, value in sorted(how.items()):
         digest.add_text(f"{name} {sorted(value.items()) if isinstance(value, dict) else value!r}")
     return digest.hexdigest()
 
@@ -323,7 +358,7 @@ def _read_one(job: tuple[TraitInput, GwasOptions, float]) -> _Result | GputwasEr
         statistics = read_trait(
             reader, _panel, **asdict(options), min_found=min_found, build=trait.build, seen=wanted
         )
-        return _Result(statistics, _metadata(trait, statistics, files, _input_hash(trait)))
+        return _Result(statistics, _metadata(trait, statistics, files, _input_hash(trait.paths, _how(trait))))
     except GputwasError as error:
         return error
     except MemoryError:

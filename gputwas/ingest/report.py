@@ -29,7 +29,8 @@ def import_report(
     Parameters
     ----------
     traits : names, in the order of the rows.
-    status : trait -> "imported", "present" (was in the store already) or "failed".
+    status : trait -> "imported", "present" (was in the store already), "updated" (was, and what is said about
+        it changed) or "failed".
     metadata : trait -> the store's metadata; failed traits have none.
     errors : trait -> message.
 

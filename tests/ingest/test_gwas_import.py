@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -128,8 +129,11 @@ def test_other_contents_or_columns_are_refused(traits, tmp_path):
     with pytest.raises(InputError, match="'t0' is in the store from other inputs"):
         import_gwas([TraitInput("t0", traits[1].paths)], PANEL, out)
     columns = {"variant_id": "SNP", "effect_allele": "A2", "other_allele": "A1", "beta": "BETA", "se": "SE"}
-    with pytest.raises(InputError, match="from other inputs"):
+    with pytest.raises(
+        InputError, match=r"read with other options.*found columns None -> \{'variant_id'"
+    ) as e:
         import_gwas([TraitInput("t0", traits[0].paths, columns=columns)], PANEL, out)
+    assert "separator" not in str(e.value) and traits[0].paths[0] not in str(e.value)
     with pytest.raises(InputError, match="parameter mode"):
         import_gwas(traits[:1], PANEL, out, mode="parity")
     with pytest.raises(InputError, match="another panel"):
@@ -281,3 +285,41 @@ def test_a_file_of_other_chromosomes_is_refused_as_that(tmp_path):
     entry = TraitInput("t", (by_chromosome(tmp_path, "t.txt", [("chr22", f"rs{i}") for i in range(50, 60)]),))
     with pytest.raises(InputError, match=r"no variant on the file's chromosomes \(22\)"):
         import_gwas([entry], panel, tmp_path / "store")
+
+
+def test_what_is_said_of_a_stored_trait_is_brought_up_to_date(traits, tmp_path, monkeypatch):
+    """A manifest that says more than it did: the metadata change, the file is not read again."""
+    import gputwas.ingest.gwas as module
+
+    out, paths = tmp_path / "store", traits[0].paths
+    first = TraitInput("t0", paths, n=5.0, build="hg19", annotation={"atlas": "a", "side": "left"})
+    import_gwas([first, traits[1]], PANEL, out)
+    before = content(out)
+    monkeypatch.setattr(module, "read_trait", None)
+    more = TraitInput(
+        "t0", paths, h2=0.3, h2_se=0.1, effect="log_odds", annotation={"atlas": "b", "side": None}
+    )
+    report = import_gwas([more, traits[1]], PANEL, out)
+    assert report["status"].to_pylist() == ["updated", "present"]
+    after = content(out)
+    said = {"h2": 0.3, "h2_se": 0.1, "effect": "log_odds", "annotation": {"atlas": "b", "side": "left"}}
+    assert after["t0"] == (before["t0"][0], before["t0"][1] | said) and after["t1"] == before["t1"]
+    assert after["t0"][1]["n"] == 5.0 and after["t0"][1]["build"] == "hg19"
+    assert import_gwas([more, traits[1]], PANEL, out)["status"].to_pylist() == ["present", "present"]
+    assert import_gwas([TraitInput("t0", paths)], PANEL, out)["status"].to_pylist() == ["present"]
+    with pytest.raises(InputError, match="'t1' is in the store from other inputs"):
+        import_gwas([TraitInput("t0", paths, h2=0.9), TraitInput("t1", paths)], PANEL, out)
+    assert content(out) == after
+
+
+def test_a_trait_without_effects_keeps_having_none(tmp_path):
+    rows = [
+        f"{row['variant_id']} {row['effect_allele']} {row['other_allele']} 1.5" for row in PANEL.to_pylist()
+    ]
+    (tmp_path / "z.txt").write_text("\n".join(["SNP A1 A2 Z", *rows]) + "\n")
+    entry = TraitInput("t", (str(tmp_path / "z.txt"),))
+    import_gwas([entry], PANEL, tmp_path / "store")
+    again = import_gwas([replace(entry, effect="beta", h2=0.2)], PANEL, tmp_path / "store")
+    metadata = GwasStore.open(tmp_path / "store").metadata("t")
+    assert again["status"].to_pylist() == ["updated"]
+    assert (metadata["effect"], metadata["h2"]) == ("none", 0.2)
