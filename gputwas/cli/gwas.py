@@ -81,7 +81,10 @@ Workers = Annotated[
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Begin the store anew.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Begin the store anew, once all files' headers are found readable."),
+]
 Report = Annotated[Path | None, typer.Option("--report", help="Also write the report as TSV.")]
 
 

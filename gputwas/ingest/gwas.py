@@ -122,7 +122,8 @@ def import_gwas(
     mode, keep_non_rsid, pvalue_fix, palindromes, min_found : see `read_trait`.
     workers : processes that read; 1 reads in this one.
     keep_going : read the other traits although one failed; the report then says what failed.
-    overwrite : empty the store first.
+    overwrite : empty the store first, but only once the header of every file is known to be readable (with
+        `keep_going`: of any file).
 
     Returns
     -------
@@ -146,6 +147,8 @@ def import_gwas(
         for path in (path for trait in traits for path in trait.paths):
             _file_state(path)  # a file that is not there is told before hours of reading
     table = _panel_table(panel)
+    if overwrite:
+        _check_heads(traits, options, keep_going)  # the old store is worth more than a mistaken command
     with GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store:
         try:
             stored = set(store.traits)
@@ -259,6 +262,23 @@ def _file_state(path: str) -> tuple[str, int, int]:
         problem = "does not exist" if missing else f"cannot be read, {error.strerror}"
         raise InputError(problem, path=path, remedy="Check the path.") from error
     return path, state.st_size, state.st_mtime_ns
+
+
+def _check_heads(traits: Sequence[TraitInput], options: GwasOptions, keep_going: bool) -> None:
+    """Raise what opening a file raises; with `keep_going` only if no trait can be opened."""
+    first = None
+    for trait in traits:
+        try:
+            open_sumstats(list(trait.paths), parity=options.mode == "parity", **_how(trait))
+        except GputwasError as error:
+            if not keep_going:
+                raise
+            first = first or error
+        else:
+            if keep_going:
+                return
+    if first is not None:
+        raise first
 
 
 def _how(trait: TraitInput) -> dict[str, Any]:

@@ -323,3 +323,18 @@ def test_a_trait_without_effects_keeps_having_none(tmp_path):
     metadata = GwasStore.open(tmp_path / "store").metadata("t")
     assert again["status"].to_pylist() == ["updated"]
     assert (metadata["effect"], metadata["h2"]) == ("none", 0.2)
+
+
+def test_overwriting_spares_the_old_store_if_a_file_cannot_be_understood(traits, tmp_path):
+    out = tmp_path / "store"
+    import_gwas(traits[:2], PANEL, out)
+    before = content(out)
+    (tmp_path / "bad.txt").write_text("what is this\n1 2 3\n")
+    bad = TraitInput("bad", (str(tmp_path / "bad.txt"),))
+    gone = TraitInput("gone", (str(tmp_path / "gone.txt"),))
+    for entries, going in (([traits[2], bad], False), ([traits[2], gone], False), ([bad, gone], True)):
+        with pytest.raises(InputError, match=r"(bad|gone)\.txt"):
+            import_gwas(entries, PANEL, out, overwrite=True, keep_going=going)
+        assert content(out) == before
+    import_gwas([bad, traits[2]], PANEL, out, overwrite=True, keep_going=True)
+    assert list(content(out)) == ["t2"]
