@@ -153,11 +153,13 @@ def read_trait(
     rows = _collect(reader, target, keep_all, seen or PanelFilter(target), mode, filtered=seen is not None)
     if rows.table is None or rows.table.num_rows == 0:
         raise _nothing_found(reader, target, rows, build)
-    alignment, panel_rows = _align(rows, target, mode, palindromes)
+    alignment, panel_rows, file_rows = _align(rows, target, mode, palindromes)
     numbers = {name: _float(rows.table[name]) for name in _NUMBERS if name in rows.table.column_names}
     scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
+    numbers = {name: values[file_rows] for name, values in numbers.items()}
+    scores = replace(scores, z=scores.z[file_rows])
     alignment = resolve_duplicates(panel_rows, scores.z, alignment, mode=mode, beta=numbers.get("beta"))
-    statistics = _scatter(reader, target, rows, alignment, panel_rows, scores, numbers)
+    statistics = _scatter(reader, target, rows, alignment, (panel_rows, file_rows), scores, numbers)
     _check_usable(reader, statistics, alignment)
     return _with_warnings(reader, statistics, rows, target, min_found, build)
 
@@ -223,8 +225,12 @@ def _require_columns(reader: Reader, names: Iterable[str], mode: Mode) -> None:
 
 def _align(
     rows: _Rows, panel: PanelIndex, mode: Mode, palindromes: Palindromes
-) -> tuple[Alignment, npt.NDArray[np.int64]]:
-    """Verdict and panel variant of every row; at multi-allelic sites the variant whose alleles fit."""
+) -> tuple[Alignment, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Verdict, panel variant and row of the file: each row once, at multi-allelic sites with what fits.
+
+    In strict mode a row that fits several panel variants (one SNP that two tissues' models write on opposite
+    strands) is there once for each of them.
+    """
     assert rows.table is not None
     gwas, ours = pa.array(rows.pair_rows), pa.array(rows.pair_panel)
     panel_alleles = panel.effect.take(ours), panel.other.take(ours)
@@ -233,9 +239,15 @@ def _align(
         other = one_array(rows.table["other_allele"]).take(gwas)
     else:
         other = infer_other_allele(*panel_alleles, effect)
-    pairs = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes)
-    best = best_candidates(rows.pair_rows, pairs.reason)
-    return Alignment(pairs.sign[best], pairs.reason[best], pairs.strand), rows.pair_panel[best]
+        # A row has one other allele, that of the variant it fits best.
+        likely = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes, rows=rows.pair_rows)
+        other = other.take(pa.array(best_candidates(rows.pair_rows, likely.reason))).take(gwas)
+    pairs = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes, rows=rows.pair_rows)
+    used = best_candidates(rows.pair_rows, pairs.reason)
+    if mode == "strict":
+        used = np.union1d(used, np.flatnonzero(pairs.sign))
+    verdicts = Alignment(pairs.sign[used], pairs.reason[used], pairs.strand)
+    return verdicts, rows.pair_panel[used], rows.pair_rows[used]
 
 
 def _scatter(
@@ -243,10 +255,11 @@ def _scatter(
     panel: PanelIndex,
     rows: _Rows,
     alignment: Alignment,
-    panel_rows: npt.NDArray[np.int64],
+    places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     scores: ZScores,
     numbers: dict[str, Float],
 ) -> TraitStatistics:
+    panel_rows, file_rows = places
     kept = np.flatnonzero(alignment.sign)
     to, sign = panel_rows[kept], alignment.sign[kept]
     z = np.full(len(panel), np.nan, np.float32)
@@ -260,8 +273,9 @@ def _scatter(
         se[to] = numbers["se"][kept]
     sizes = numbers["n"][kept] if "n" in numbers else np.zeros(0)
     sizes = sizes[np.isfinite(sizes)]
-    counts = count_reasons(alignment.reason)
-    counts |= _rows_left_out(reader, rows, len(alignment.reason))
+    verdicts = alignment.reason[best_candidates(file_rows, alignment.reason)]  # one of each row
+    counts = count_reasons(verdicts)
+    counts |= _rows_left_out(reader, rows, len(verdicts))
     return TraitStatistics(
         z, beta, se,
         effect="none" if beta is None else "log_odds" if reader.layout.effect_kind == "log_odds" else "beta",

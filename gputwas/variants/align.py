@@ -104,6 +104,7 @@ def align(
     *,
     mode: Mode = "strict",
     palindromes: Palindromes = "infer",
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> Alignment:
     """Align the GWAS alleles of every row to the panel alleles of the same row.
 
@@ -114,6 +115,9 @@ def align(
     mode : "parity" or "strict", see the module's first lines.
     palindromes : strict mode only. "infer" believes A/T and C/G rows if the file's strand is known,
         "forward" takes them at face value, "drop" drops them all.
+    rows : int64 (rows,), row of the file that each is about, where one is compared with several variants of
+        its name; None = each is another. A row of the file has one vote on the strand, for the forward strand
+        if it fits any of its variants there.
 
     Returns
     -------
@@ -146,7 +150,7 @@ def align(
             reason, pe, po, complement[ge], complement[go], Reason.STRAND, Reason.STRAND_SWAPPED,
             where=~forward & ~palindromic,
         )  # fmt: skip
-        strand = _strand(int((forward & snp & ~palindromic).sum()), int(reverse.sum()))
+        strand = _strand(*_votes(forward & snp & ~palindromic, reverse, rows))
         _settle_palindromes(reason, forward & palindromic, palindromes, strand)
     reason[ge == go] = Reason.SAME_ALLELES
     reason[(ge < 0) | (go < 0) | (pe < 0) | (po < 0)] = Reason.MISSING_ALLELE
@@ -237,6 +241,16 @@ def _fit(
     reason[is_same] = same
     reason[is_swapped] = swapped
     return is_same | is_swapped
+
+
+def _votes(
+    forward: npt.NDArray[np.bool_], reverse: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64] | None
+) -> tuple[int, int]:
+    """Rows of the file that fit on the forward strand, and that fit on the reverse strand only."""
+    if rows is None:
+        return int(forward.sum()), int(reverse.sum())
+    ahead = np.unique(rows[forward])
+    return len(ahead), len(np.setdiff1d(rows[reverse], ahead))
 
 
 def _strand(forward: int, reverse: int) -> Strand:

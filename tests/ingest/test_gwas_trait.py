@@ -310,3 +310,38 @@ def test_a_file_without_other_alleles_takes_them_from_the_models():
     assert any("no other allele" in warning for warning in found.warnings)
     with pytest.raises(InputError, match="other alleles"):
         read_trait(FakeReader(columns), panel, mode="parity")
+
+
+def test_a_snp_on_opposite_strands_in_two_panel_rows_fills_both_and_votes_once():
+    """One tissue's models write A/G, another's T/C: one SNP, and no sign of a file on the other strand."""
+    names = [f"rs{i}" for i in range(30)]
+    panel = panel_of(
+        [(i, "A", "G") for i in names] + [(i, "C", "T") for i in names[:10]] + [("rs99", "A", "T")]
+    )
+    rows = [*((i, "A", "G", 2, 1) for i in names), ("rs99", "T", "A", 1, 1)]
+    for size in (7, 1000):
+        found = read_trait(gwas(rows, size=size), panel)
+        np.testing.assert_array_equal(found.z, np.float32([2] * 30 + [-2] * 10 + [-1]))
+        assert found.strand == "forward" and found.counts == {"matched": 30, "swapped": 1}
+        assert found.found_share == 1.0
+    parity = read_trait(gwas(rows), panel, mode="parity")
+    np.testing.assert_array_equal(parity.z, np.float32([2] * 30 + [NAN] * 10 + [-1]))
+
+
+def test_repeats_on_either_strand_are_settled_for_each_panel_row():
+    panel = panel_of([("rs1", "A", "G"), ("rs1", "T", "C"), ("rs2", "A", "G")])
+    agree = [("rs1", "A", "G", 2, 1), ("rs1", "T", "C", 2, 1), ("rs2", "A", "G", 1, 1)]
+    found = read_trait(gwas(agree), panel)
+    np.testing.assert_array_equal(found.z, np.float32([2, 2, 1]))
+    assert found.counts == {"matched": 2, "duplicate": 1}
+    against = read_trait(gwas([agree[0], ("rs1", "T", "C", -2, 1), agree[2]]), panel)
+    np.testing.assert_array_equal(against.z, np.float32([NAN, NAN, 1]))
+    assert against.counts == {"matched": 1, "duplicate_conflict": 2}
+
+
+def test_an_other_allele_taken_from_the_models_is_one_per_row():
+    """Without a column of other alleles a row must not fill every variant that shares its effect allele."""
+    panel = panel_of([("rs1", "A", "G"), ("rs1", "A", "C"), ("rs1", "T", "C")])
+    columns = {"variant_id": ["rs1"], "effect_allele": ["A"], "beta": [2.0], "se": [1.0]}
+    found = read_trait(FakeReader(columns), panel)
+    np.testing.assert_array_equal(found.z, np.float32([2, NAN, 2]))
