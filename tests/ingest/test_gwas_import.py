@@ -338,3 +338,15 @@ def test_overwriting_spares_the_old_store_if_a_file_cannot_be_understood(traits,
         assert content(out) == before
     import_gwas([bad, traits[2]], PANEL, out, overwrite=True, keep_going=True)
     assert list(content(out)) == ["t2"]
+
+
+def test_rows_that_list_several_ids_are_counted_once_for_each(tmp_path):
+    """FinnGen: counts add up to the rows read, whatever the lists hold."""
+    header = "#chrom\tpos\tref\talt\trsids\tnearest_genes\tpval\tmlogp\tbeta\tsebeta\taf_alt"
+    ids = ["rs1,rs2", "rs3", "rs777,rs888,rs4"]
+    rows = [f"1\t{i}\tG\tA\t{names}\tX\t0.5\t0.3\t0.2\t0.3\t0.3" for i, names in enumerate(ids)]
+    (tmp_path / "f.tsv").write_text("\n".join([header, *rows]) + "\n")
+    panel = panel_of([(f"rs{i}", "A", "G") for i in range(1, 5)])
+    import_gwas([TraitInput("f", (str(tmp_path / "f.tsv"),))], panel, tmp_path / "store")
+    metadata = GwasStore.open(tmp_path / "store").metadata("f")
+    assert metadata["counts"] == {"matched": 4, "not_in_panel": 2} and metadata["rows_read"] == 6

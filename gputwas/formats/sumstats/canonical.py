@@ -60,7 +60,8 @@ class Counts:
 
     Attributes
     ----------
-    read : well-formed data rows. malformed : rows with another number of cells than the header.
+    read : well-formed data rows; one that lists several ids counts as that many.
+    malformed : rows with another number of cells than the header.
     other_test : rows of covariates and interactions. zero_se : kept rows whose standard error is 0.
     with_se, with_nlog10_p : kept rows that have a value there; largest_nlog10_p : their maximum.
     chromosomes : those that the file has rows on, kept or not; empty if it has no such column.
@@ -129,7 +130,9 @@ class Canonical:
         if self.keep is None and not self.parity:
             columns, rows = self._without_headers(columns, rows)
         if self.id_list:
+            listed = len(rows)
             columns, rows = _one_id_per_row(columns, rows)
+            self.counts.read += len(rows) - listed
         if self.keep is not None:
             self._note_chromosomes(columns)
             mask = self.keep(columns["variant_id"])
