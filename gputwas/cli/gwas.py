@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -205,17 +205,18 @@ def check(
     dialect: Dialect = None,
     column: Column = None,
     separator: Separator = None,
+    palindromes: PalindromesOption = "infer",
+    keep_non_rsid: KeepNonRsid = None,
 ) -> None:
     """Say which columns would be taken for what, and with --models read the file without storing it.
 
     Example: gputwas gwas check 0001.txt.gz --models models
     """
     from gputwas.formats.sumstats import open_sumstats
-    from gputwas.ingest.trait import read_trait
+    from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, read_trait
 
-    reader = open_sumstats(
-        files, dialect=dialect, columns=parse_columns(column), separator=separator, parity=mode == "parity"
-    )
+    given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}
+    reader = open_sumstats(files, parity=mode == "parity", **given)
     layout = reader.layout
     print_table(("role", "column"), layout.columns.items())
     for line in (f"dialect: {layout.dialect}", *layout.notes):
@@ -224,7 +225,13 @@ def check(
         return
     from gputwas.stores.models import read_models_store
 
-    trait = read_trait(reader, read_models_store(models).panel, mode=mode)
+    # As the import reads it, so that both say the same.
+    panel = PanelIndex(read_models_store(models).panel)
+    wanted = PanelFilter(panel)
+    reader = open_sumstats(files, parity=mode == "parity", keep=wanted, roles=ROLES_USED, **given)
+    trait = read_trait(
+        reader, panel, mode=mode, palindromes=palindromes, keep_non_rsid=keep_non_rsid, seen=wanted
+    )
     typer.echo(f"rows: {trait.rows_read:,} read, {trait.rows_malformed:,} malformed")
     print_table(("reason", "rows"), sorted(trait.counts.items()))
     typer.echo(f"variants of the models found: {trait.found_share:.1%}")

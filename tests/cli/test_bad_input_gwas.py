@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gputwas.stores.gwas import GwasStore
 from tests.cli.studies import (
     BETA_SE,
     HEADER,
@@ -330,3 +331,14 @@ def test_check_refuses_as_the_import_does(
     refused(run(capsys, "gwas", "check", path, "--models", study.models), f"{path}, line {study.line}")
     (tmp_path / "empty.txt").touch()
     refused(run(capsys, "gwas", "check", tmp_path / "empty.txt"), tmp_path / "empty.txt", "is empty")
+
+
+@pytest.mark.parametrize("more", [[], ["--palindromes", "drop"], ["--mode", "parity", "--keep-non-rsid"]])
+def test_check_and_import_find_the_same(study, tmp_path, capsys, more):
+    path, store = study.table(tmp_path / "t.txt"), tmp_path / "gwas"
+    checked = run(capsys, "gwas", "check", path, "--models", study.models, *more)
+    imported = run(capsys, *study.import_words(path, out=store), *more)
+    assert checked.code == imported.code == 0, checked.err + imported.err
+    metadata = GwasStore.open(store).metadata("t")
+    assert f"variants of the models found: {metadata['found_share']:.1%}" in checked.out
+    assert f"rows: {metadata['rows_read']:,} read" in checked.out
