@@ -142,13 +142,8 @@ def import_gwas(
     if workers < 1:
         raise UsageError(f"the number of workers must be 1 or more, not {workers}")
     traits = [_as_input(entry, options) for entry in entries]
-    _check_names(traits)
-    if not keep_going:
-        for path in (path for trait in traits for path in trait.paths):
-            _file_state(path)  # a file that is not there is told before hours of reading
+    _check_before(traits, options, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
-    if overwrite:
-        _check_heads(traits, options, keep_going)  # the old store is worth more than a mistaken command
     with GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store:
         try:
             stored = set(store.traits)
@@ -169,6 +164,18 @@ def import_gwas(
     return import_report(
         [t.trait for t in traits], status, metadata, {k: str(v) for k, v in failures.items()}
     )
+
+
+def _check_before(
+    traits: Sequence[TraitInput], options: GwasOptions, *, keep_going: bool, overwrite: bool
+) -> None:
+    """What can be told before hours of reading, and before an old store is given up."""
+    _check_names(traits)
+    if not keep_going:
+        for path in (path for trait in traits for path in trait.paths):
+            _file_state(path)
+    if overwrite:
+        _check_heads(traits, options, keep_going)
 
 
 def _as_input(entry: Any, options: GwasOptions) -> TraitInput:

@@ -81,6 +81,13 @@ def examine(
     skip_until_header: str | None,
     parity: bool,
 ) -> Source:
+    """Find out what one file is, from its first bytes and its header; parameters as in `open_sumstats`.
+
+    Raises
+    ------
+    InputError : the file is missing, empty, no table, or its header does not say enough.
+    UsageError : the dialect is unknown.
+    """
     if dialect not in (None, "gwas_vcf", "generic", "custom"):
         dialect_named(str(dialect))  # a misspelt name is told before any file is opened
     compression = compression_of(path)
