@@ -7,6 +7,8 @@ same whichever room of the program refused. Anything that is not a `GputwasError
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["GputwasError", "InputError", "ResourceError", "UsageError"]
 
@@ -74,7 +76,7 @@ class InputError(GputwasError):
             text += f" ({'; '.join(facts)})"
         return f"{text}. {self.remedy}" if self.remedy else f"{text}."
 
-    def __reduce__(self):  # type: ignore[no-untyped-def]
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], InputError], tuple[dict[str, Any]]]:
         """Keep the fields when the error crosses a process boundary."""
         return (_rebuild_input_error, (self.__dict__.copy(),))
 
@@ -85,5 +87,5 @@ class ResourceError(GputwasError):
     exit_code = 4
 
 
-def _rebuild_input_error(fields: dict[str, object]) -> InputError:
-    return InputError(**fields)  # type: ignore[arg-type]
+def _rebuild_input_error(fields: dict[str, Any]) -> InputError:
+    return InputError(**fields)
