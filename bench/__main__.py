@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from bench import spredixcan
+from bench import spredixcan, stores
 from bench.agree import Disagreement
 from bench.measure import CommandFailed
 
@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     subject = subcommands.add_parser("spredixcan", help="S-PrediXcan against MetaXcan and pytwas")
     spredixcan.add_arguments(subject)
     subject.set_defaults(run=spredixcan.main)
+    subject = subcommands.add_parser("stores", help="write stores of the paper's shape, to try things on")
+    stores.add_arguments(subject)
+    subject.set_defaults(run=stores.main)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
