@@ -25,7 +25,7 @@ __all__ = [
     "triangle_pairs",
 ]
 
-LD_DECAY = 0.7  # correlation of neighbouring variants of the panel
+LD_DECAY = 0.97  # correlation of neighbouring variants of the panel
 SIGMA = 0.67  # of the logarithm of the number of SNPs
 MOST_SNPS = 150
 WINDOW = (

@@ -8,9 +8,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bench.inputs import Sizes, Study, make_study
+from bench.text import Layout, write_gwas
 
 SIZES = Sizes(rows=20_000, genes=120, weights=1_100, traits=2, tissues=2)
 HEADER = "chr rsid pos a1 a2 beta se pval(-log10)"
@@ -70,8 +72,8 @@ def test_stated_answer_is_that_of_the_files(study: Study, tissue: int, trait: in
 
 
 def test_sizes_are_as_asked(study: Study) -> None:
-    for tissue in study.tissues:
-        assert (tissue.genes.size, tissue.snps.size) == (SIZES.genes, SIZES.weights)
+    assert [tissue.genes.size for tissue in study.tissues] == [SIZES.genes] * SIZES.tissues
+    assert sum(tissue.snps.size for tissue in study.tissues) == SIZES.weights * SIZES.tissues
     for path in study.gwas:
         assert len(read_gwas(path)) == SIZES.rows
     used = np.unique(np.concatenate([tissue.snps for tissue in study.tissues]))
@@ -94,3 +96,41 @@ def test_traits_do_not_depend_on_how_many_there_are(study: Study, tmp_path: Path
     assert fewer.gwas[0].read_bytes() == study.gwas[0].read_bytes()
     other = make_study(tmp_path / "other", sizes, seed=6)
     assert other.gwas[0].read_bytes() != study.gwas[0].read_bytes()
+
+
+def test_traits_differ_in_numbers_only(study: Study) -> None:
+    first, second = (read_gwas(path) for path in study.gwas)
+    assert [row[:5] for row in first] == [row[:5] for row in second]
+    assert sum(a[5:] == b[5:] for a, b in zip(first, second, strict=True)) < SIZES.rows / 100
+
+
+def test_tissues_share_snps_and_not_all(study: Study) -> None:
+    one, two = (set(tissue.snps.tolist()) for tissue in study.tissues)
+    assert 0.1 < len(one & two) / len(one) < 1
+
+
+NUMBERS = [0.0, 1.0, -1.0, 12345.6, 123456.0, 0.1, -0.000123456, 9.99996, 0.00009999949, 1e-5, -3.14159e-12,
+           99999.6, 100.0, 0.25]  # fmt: skip
+
+
+def test_numbers_are_written_as_printf_does_and_read_as_told(tmp_path: Path) -> None:
+    random = np.random.default_rng(8).normal(size=500) * 10.0 ** np.random.default_rng(9).integers(-9, 9, 500)
+    values = np.concatenate([NUMBERS, random])
+    layout = Layout(tmp_path / "layout", iter([[pa.array(["v"] * values.size)]]))
+    beta, se = write_gwas(tmp_path / "x.gz", layout, values, np.abs(values), np.abs(values))
+    lines = gzip.decompress((tmp_path / "x.gz").read_bytes()).decode().splitlines()
+    rows = [line.split(" ") for line in lines]
+    printed = [row[1] for row in rows[1:]]
+    assert printed == [f"{value:.5g}" for value in values]
+    assert [row[3] for row in rows[1:]] == [f"{abs(value):.5g}" for value in values]
+    assert beta.tolist() == [float(text) for text in printed] and (se == np.abs(beta)).all()
+
+
+def test_text_does_not_depend_on_chunks(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("bench.text", "bench.variants"):
+        monkeypatch.setattr(f"{module}.CHUNK", 1_234)
+    again = make_study(tmp_path, SIZES, seed=5)
+    for one, two in zip(study.gwas, again.gwas, strict=True):
+        assert gzip.decompress(one.read_bytes()) == gzip.decompress(two.read_bytes())
