@@ -231,8 +231,8 @@ def test_two_columns_for_one_role(tmp_path):
 def test_no_such_file_folder_url(tmp_path):
     assert "does not exist" in str(refused(tmp_path / "nowhere.txt"))
     assert "is a folder" in str(refused(tmp_path))
-    with pytest.raises(InputError, match="takes local files"):
-        sniff("https://example.org/0001.txt.gz")
+    with pytest.raises(InputError, match="ftp:// addresses are not read"):
+        sniff("ftp://example.org/0001.txt.gz")
     with pytest.raises(InputError, match="no file matches this pattern"):
         sniff(tmp_path / "chr*.gz")
     path = table(tmp_path)

@@ -18,6 +18,7 @@ from gputwas.formats.sumstats.head import Head, read_head
 from gputwas.formats.sumstats.inflate import compression_of, read_start
 from gputwas.formats.sumstats.layout import Layout, normal_name
 from gputwas.formats.sumstats.parquet import parquet_head
+from gputwas.formats.sumstats.sources import SourceFile, as_source, base_name, is_url
 from gputwas.formats.sumstats.vcf import is_vcf, vcf_layout
 
 __all__ = ["Paths", "Source", "agree", "examine", "misnamed", "natural_key", "resolve_paths"]
@@ -40,10 +41,15 @@ _MARKS = (
 class Source:
     """One file: how it is compressed, its head (None for Parquet) and its own layout."""
 
-    path: str
+    file: SourceFile
     compression: str
     head: Head | None
     layout: Layout
+
+    @property
+    def path(self) -> str:
+        """Its path or URL."""
+        return self.file.path
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
@@ -52,11 +58,11 @@ def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
 
 
 def resolve_paths(paths: Paths, *, parity: bool = False) -> list[str]:
-    """Expand globs and sort; InputError for a glob without a match or a file named twice."""
+    """Expand globs (never in URLs) and sort; InputError for a glob without a match or a file named twice."""
     given = [os.fspath(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     found: list[str] = []
     for item in given:
-        if glob.has_magic(item) and not os.path.exists(item):
+        if not is_url(item) and glob.has_magic(item) and not os.path.exists(item):
             matches = glob.glob(item)
             if not matches:
                 raise InputError(
@@ -74,7 +80,7 @@ def resolve_paths(paths: Paths, *, parity: bool = False) -> list[str]:
 
 
 def examine(
-    path: str,
+    path: str | SourceFile,
     dialect: str | None,
     columns: Mapping[str, str] | None,
     separator: str | None,
@@ -90,13 +96,21 @@ def examine(
     """
     if dialect not in (None, "gwas_vcf", "generic", "custom"):
         dialect_named(str(dialect))  # a misspelt name is told before any file is opened
-    compression = compression_of(path)
+    file = as_source(path)
+    path = file.path
+    compression = compression_of(file)
     if compression == "parquet":
+        if file.remote:
+            raise InputError(
+                "is a Parquet file, which cannot be read from its first byte to its last",
+                path=path,
+                remedy="Download it first, then give the file; or give the table as text.",
+            )
         names, sample = parquet_head(path)
         layout = choose_layout(names, sample, path, "", dialect=dialect, columns=columns, parity=parity)
-        return Source(path, compression, None, layout)
+        return Source(file, compression, None, layout)
     try:
-        return _examine_text(path, compression, dialect, columns, separator, skip_until_header, parity)
+        return _examine_text(file, compression, dialect, columns, separator, skip_until_header, parity)
     except InputError as error:
         if not misnamed(path, compression):
             raise
@@ -113,11 +127,11 @@ def examine(
 
 def misnamed(path: str, compression: str) -> bool:
     """Whether a file that is not compressed has the name of one that is."""
-    return compression == "plain" and path.lower().endswith((".gz", ".bgz"))
+    return compression == "plain" and base_name(path).lower().endswith((".gz", ".bgz"))
 
 
 def _examine_text(
-    path: str,
+    file: SourceFile,
     compression: str,
     dialect: str | None,
     columns: Mapping[str, str] | None,
@@ -125,9 +139,10 @@ def _examine_text(
     skip_until_header: str | None,
     parity: bool,
 ) -> Source:
-    head = _head(path, compression, separator, skip_until_header, parity)
+    path = file.path
+    head = _head(file, compression, separator, skip_until_header, parity)
     if is_vcf(head) and not parity:
-        return Source(path, compression, head, vcf_layout(head, path, columns))
+        return Source(file, compression, head, vcf_layout(head, path, columns))
     if len(head.names) == 1:
         raise _one_cell(head, path)
     layout = choose_layout(
@@ -141,20 +156,21 @@ def _examine_text(
         line=head.body_line - 1,
     )
     if not head.sample:
-        raise _no_rows(head, path, compression)
-    return Source(path, compression, head, layout)
+        raise _no_rows(head, file, compression)
+    return Source(file, compression, head, layout)
 
 
 def _head(
-    path: str, compression: str, separator: str | None, skip_until_header: str | None, parity: bool
+    file: SourceFile, compression: str, separator: str | None, skip_until_header: str | None, parity: bool
 ) -> Head:
-    start = read_start(path, compression, _HEAD_BYTES)
+    path = file.path
+    start = read_start(file, compression, _HEAD_BYTES)
     try:
         return read_head(
             _whole_lines(start), path, separator=separator, skip_until_header=skip_until_header, parity=parity
         )
     except InputError:
-        longer = read_start(path, compression, _LONG_HEAD_BYTES) if len(start) >= _HEAD_BYTES else start
+        longer = read_start(file, compression, _LONG_HEAD_BYTES) if len(start) >= _HEAD_BYTES else start
         if len(longer) == len(start):
             raise
         return read_head(
@@ -188,14 +204,14 @@ def _one_cell(head: Head, path: str) -> InputError:
     )
 
 
-def _no_rows(head: Head, path: str, compression: str) -> InputError:
+def _no_rows(head: Head, file: SourceFile, compression: str) -> InputError:
     """No row has as many cells as the header: there is none, or the separator is not the file's."""
-    below = read_start(path, compression, head.body + 65536)[head.body :].decode("utf-8", "replace")
+    below = read_start(file, compression, head.body + 65536)[head.body :].decode("utf-8", "replace")
     first = next((line for line in below.splitlines() if line.strip()), None)
     if first is None:
         return InputError(
             "has a header only, no data rows",
-            path=path,
+            path=file.path,
             line=head.body_line - 1,
             found=" ".join(head.names)[:200],
             expected="one row per variant",
@@ -205,7 +221,7 @@ def _no_rows(head: Head, path: str, compression: str) -> InputError:
     named = "white space" if head.delimiter == "whitespace" else repr(head.delimiter)
     return InputError(
         "no row has as many cells as the header",
-        path=path,
+        path=file.path,
         line=head.body_line,
         found=f"{len(head.names)} names and {len(cells)} cells when split at {named}",
         remedy="Give the separator, e.g. --separator $'\\t' or --separator ,.",

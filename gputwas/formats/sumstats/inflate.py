@@ -8,21 +8,26 @@ that parsing and inflating overlap (ISA-L, zstd and the standard library all let
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 
 from gputwas.errors import InputError
+from gputwas.formats.sumstats.bgzf import BgzfReader, Chain, gzip_reader, is_bgzf
+from gputwas.formats.sumstats.sources import SourceFile, SourceStream, as_source
 
 __all__ = ["BLOCK_BYTES", "Block", "blocks", "compression_of", "read_start"]
 
 BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 64 << 20
 _QUEUED = 2  # blocks waiting; with one being filled and one being parsed, memory is about four blocks
+_PIECE = 1 << 20  # bytes asked for at a time: they are counted through while they are in the cache
+_PATIENCE = 10.0  # seconds that the end of a reading waits for its thread, which may wait for a server
 
 _MAGIC = (
     (b"\x1f\x8b", "gzip"),
@@ -54,59 +59,68 @@ class Block:
     first_line: int
 
 
-def compression_of(path: str) -> str:
+def compression_of(path: str | SourceFile) -> str:
     """Return "gzip", "zstd", "bzip2", "xz", "parquet" or "plain", by the first bytes of the file."""
-    start = _first_bytes(path)
+    file = as_source(path)
+    start = _first_bytes(file, 16)
     if not start:
         raise InputError(
             "is empty",
-            path=path,
+            path=file.path,
             expected="a table with a header line",
             remedy="Download or copy it again.",
         )
     for magic, what, remedy in _REFUSED:
         if start.startswith(magic):
-            raise InputError(f"is {what}, not a table", path=path, remedy=remedy)
+            raise InputError(f"is {what}, not a table", path=file.path, remedy=remedy)
     return next((name for magic, name in _MAGIC if start.startswith(magic)), "plain")
 
 
-def _first_bytes(path: str) -> bytes:
-    if path.startswith(("http://", "https://", "ftp://", "s3://")):
-        raise InputError("is a URL; the reader takes local files", path=path, remedy="Download it first.")
-    try:
-        with open(path, "rb") as file:
-            return file.read(16)
-    except IsADirectoryError:
-        raise InputError(
-            "is a folder, not a file", path=path, remedy="Name its files, e.g. with *.gz."
-        ) from None
-    except FileNotFoundError:
-        raise InputError("does not exist", path=path, remedy="Check the path.") from None
-    except PermissionError:
-        raise InputError("cannot be read: permission denied", path=path) from None
+def _first_bytes(file: SourceFile, size: int) -> bytes:
+    start = b""
+    with file.open() as stream:
+        while len(start) < size and (part := stream.read(size - len(start))):
+            start += part
+    return start
 
 
-def _open(path: str, compression: str) -> BinaryIO:
+def _decompressor(stream: SourceStream, compression: str, threads: int) -> Any:
+    """Something with `readinto`, `close`; for plain files the stream itself."""
     if compression == "gzip":
-        from isal import igzip
-
-        return cast(BinaryIO, igzip.open(path, "rb"))
+        return _GzipStream(stream, threads)
     if compression == "zstd":
         import pyarrow as pa
 
-        return cast(BinaryIO, pa.CompressedInputStream(pa.OSFile(path, "rb"), "zstd"))
+        return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
     if compression == "bzip2":
         import bz2
 
-        return cast(BinaryIO, bz2.open(path, "rb"))
+        return bz2.open(stream, "rb")
     if compression == "xz":
         import lzma
 
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return open(path, "rb", buffering=0)
+        return lzma.LZMAFile(cast(Any, stream), "rb")
+    return stream
 
 
-def _broken(path: str, compression: str, error: Exception, done: int) -> InputError:
+class _GzipStream:
+    """Gzip with any number of members; BGZF by several threads if there may be more than one."""
+
+    def __init__(self, stream: SourceStream, threads: int) -> None:
+        self._reader: Any
+        start = stream.read(64) if threads > 1 else b""
+        raw = Chain(start, stream) if start else stream
+        if is_bgzf(start):
+            self._reader = BgzfReader(raw, threads)
+        else:
+            self._reader = gzip_reader(raw)
+        self.readinto = self._reader.readinto
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def _broken(path: str, compression: str, error: BaseException, done: int) -> InputError:
     """Say what is wrong with a compressed stream in the words a downloader needs."""
     text = str(error).lower()
     cut = (
@@ -123,73 +137,166 @@ def _broken(path: str, compression: str, error: Exception, done: int) -> InputEr
     return InputError(problem, path=path, found=found, remedy=remedy)
 
 
-def read_start(path: str, compression: str, size: int = BLOCK_BYTES) -> bytes:
+def read_start(path: str | SourceFile, compression: str, size: int = BLOCK_BYTES) -> bytes:
     """Return the first bytes of the decompressed file, up to `size`."""
-    parts: list[bytes] = []
-    done = 0
-    with closing(_open(path, compression)) as stream:
-        while done < size:
-            try:
-                part = stream.read(min(size - done, 1 << 20))
-            except (EOFError, OSError, ValueError) as error:
-                raise _broken(path, compression, error, done) from error
-            except Exception as error:  # isal and lzma raise errors of their own kinds
-                raise _broken(path, compression, error, done) from error
-            if not part:
-                break
-            parts.append(bytes(part))
-            done += len(part)
-    return b"".join(parts)
+    start = bytearray(size)
+    with _Text(as_source(path), compression, 1) as text:
+        done = text.fill(memoryview(start))
+    return bytes(memoryview(start)[:done])
 
 
 def blocks(
-    path: str, compression: str, *, skip: int = 0, first_line: int = 1, size: int = BLOCK_BYTES
+    path: str | SourceFile,
+    compression: str,
+    *,
+    skip: int = 0,
+    first_line: int = 1,
+    size: int = BLOCK_BYTES,
+    threads: int = 1,
+    numbered: bool = True,
 ) -> Iterator[Block]:
-    """Yield the decompressed file from byte `skip` (which starts line `first_line`) to its end."""
-    yield from _ahead(lambda: _blocks(path, compression, skip, first_line, size))
+    """Yield the decompressed file from byte `skip` (which starts line `first_line`) to its end.
+
+    Parameters
+    ----------
+    threads : that may inflate at once, where the compression allows it (BGZF).
+    numbered : count lines; otherwise every block has the `first_line` that was given.
+
+    Notes
+    -----
+    The memory of a block is used again once nothing refers to its `data` any more; hold on to it as long as
+    need be.
+    """
+    file = as_source(path)
+    counter = _Lines(first_line, numbered)
+    yield from _ahead(lambda: _blocks(file, compression, skip, counter, size, threads), file.cancel)
 
 
-def _blocks(path: str, compression: str, skip: int, first_line: int, size: int) -> Iterator[Block]:
-    done = 0
+class _Text:
+    """The decompressed bytes of a file, with errors that say what is wrong with it."""
+
+    def __init__(self, file: SourceFile, compression: str, threads: int) -> None:
+        self._path, self._compression = file.path, compression
+        self._raw = file.open()
+        self._done = 0
+        self._stream: Any = None
+        try:
+            self._stream = _decompressor(self._raw, compression, threads)
+        except BaseException as error:
+            self._raw.close()
+            raise self._explained(error) from error
+
+    def __enter__(self) -> _Text:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+        self._raw.close()
+
+    def fill(self, buffer: memoryview, seen: Callable[[int, int], None] | None = None) -> int:
+        """Fill a buffer as far as the file goes; `seen` is told of every part (start, end) at once."""
+        filled = 0
+        while filled < len(buffer):
+            try:
+                count = int(self._stream.readinto(buffer[filled : filled + _PIECE]) or 0)
+            except Exception as error:  # isal and lzma raise errors of their own kinds
+                raise self._explained(error) from error
+            if not count:
+                break
+            if seen is not None:
+                seen(filled, filled + count)
+            filled += count
+            self._done += count
+        return filled
+
+    def finish(self) -> None:
+        """Read what follows the compressed text, if anything, and compare checksums."""
+        self._raw.finish()
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if self._raw.failure is not None:
+            return self._raw.failure
+        return _broken(self._path, self._compression, error, self._done)
+
+
+class _Lines:
+    """Counts the newlines of parts of a buffer."""
+
+    def __init__(self, first_line: int, wanted: bool) -> None:
+        self.line = first_line
+        self._wanted = wanted
+        self._found = np.empty(_PIECE if wanted else 0, dtype=bool)
+
+    def count(self, part: np.ndarray) -> None:
+        if self._wanted:
+            found = self._found[: len(part)]
+            np.equal(part, 10, out=found)
+            self.line += int(np.count_nonzero(found))
+
+
+class _Buffers:
+    """Memory for blocks, used again once no block of it is in use: fresh pages cost a tenth of inflating."""
+
+    def __init__(self) -> None:
+        self._held: list[np.ndarray] = []
+
+    def take(self, size: int) -> np.ndarray:
+        for place in range(len(self._held)):
+            # Views refer to the array that owns the memory: without any, the list alone does, and the call.
+            if len(self._held[place]) >= size and sys.getrefcount(self._held[place]) <= _UNUSED:
+                return self._held[place]
+        self._held = [held for held in self._held if len(held) >= size]
+        if len(self._held) > _QUEUED + 3:
+            self._held.pop(0)
+        self._held.append(np.empty(size, dtype=np.uint8))
+        return self._held[-1]
+
+
+_ALONE = [object()]
+_UNUSED = sys.getrefcount(_ALONE[0])  # of what only a list refers to
+
+
+def _blocks(
+    file: SourceFile, compression: str, skip: int, lines: _Lines, size: int, threads: int
+) -> Iterator[Block]:
+    buffers = _Buffers()
     rest = np.empty(0, dtype=np.uint8)
-    with closing(_open(path, compression)) as stream:
+    with _Text(file, compression, threads) as text:
+        _pass_over(text, skip)
         ended = False
         while not ended:
-            buffer = np.empty(
-                len(rest) + size + 1, dtype=np.uint8
-            )  # one byte spare for a missing last newline
-            buffer[: len(rest)] = rest
-            filled = len(rest)
-            while filled < len(buffer) - 1:
-                try:
-                    count = _fill(stream, buffer[filled:-1])
-                except Exception as error:
-                    raise _broken(path, compression, error, done) from error
-                if not count:
-                    ended = True
-                    break
-                done += count
-                filled += count
-            if ended and filled and buffer[filled - 1] != 10:
-                buffer[filled] = 10
-                filled += 1
-            if skip:
-                cut = min(skip, filled)
-                buffer, filled, skip = buffer[cut:], filled - cut, skip - cut
+            held = len(rest)
+            buffer = buffers.take(held + size + 1)  # one byte spare for a missing last newline
+            buffer[:held] = rest
+            new, first_line = buffer[held : held + size], lines.line
+            count = text.fill(new.data, lambda start, end, new=new: lines.count(new[start:end]))  # type: ignore[misc]
+            filled = held + count
+            ended = count < size
+            if ended:
+                text.finish()
+                if filled and buffer[filled - 1] != 10:
+                    buffer[filled] = 10
+                    filled += 1
             end = _after_last_newline(buffer[:filled])
             rest = buffer[end:filled]
             if len(rest) > LONGEST_LINE:
                 raise InputError(
-                    "has a line longer than 64 MiB", path=path, line=first_line, expected="a table of text"
+                    "has a line longer than 64 MiB",
+                    path=file.path,
+                    line=first_line,
+                    expected="a table of text",
                 )
             if end:
-                data = buffer[:end]
-                yield Block(data, first_line)
-                first_line += int(np.count_nonzero(data == 10))
+                yield Block(buffer[:end], first_line)
 
 
-def _fill(stream: BinaryIO, buffer: np.ndarray) -> int:
-    return int(stream.readinto(buffer.data) or 0)  # type: ignore[attr-defined]
+def _pass_over(text: _Text, count: int) -> None:
+    scratch = memoryview(bytearray(min(count, _PIECE)))
+    while count:
+        done = text.fill(scratch[: min(count, len(scratch))])
+        if not done:
+            return
+        count -= done
 
 
 def _after_last_newline(data: np.ndarray) -> int:
@@ -204,8 +311,11 @@ def _after_last_newline(data: np.ndarray) -> int:
     return 0
 
 
-def _ahead(make: Callable[[], Iterator[Block]]) -> Iterator[Block]:
-    """Run an iterator in a thread, a few items ahead of its consumer; errors come out where they are met."""
+def _ahead(make: Callable[[], Iterator[Block]], cancel: Callable[[], None]) -> Iterator[Block]:
+    """Run an iterator in a thread, a few items ahead of its consumer; errors come out where they are met.
+
+    `cancel` ends what the thread may be waiting for, once the consumer wants no more.
+    """
     waiting: queue.Queue[Block | BaseException | None] = queue.Queue(_QUEUED)
     stop = threading.Event()
 
@@ -237,4 +347,6 @@ def _ahead(make: Callable[[], Iterator[Block]]) -> Iterator[Block]:
             yield item
     finally:
         stop.set()
-        thread.join()
+        if thread.is_alive():
+            cancel()
+        thread.join(_PATIENCE)

@@ -7,7 +7,7 @@ caller knows. Out: an iterator of Arrow record batches in bounded memory, and th
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, misn
 from gputwas.formats.sumstats.inflate import BLOCK_BYTES, blocks
 from gputwas.formats.sumstats.layout import Layout
 from gputwas.formats.sumstats.parquet import parquet_blocks
+from gputwas.formats.sumstats.sources import SourceFile
 from gputwas.formats.sumstats.vcf import unpack, vcf_columns
 
 __all__ = ["SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
@@ -51,13 +52,14 @@ class SumstatsReader:
         parity: bool,
         roles: frozenset[str] | None,
         block_bytes: int,
+        threads: int = 1,
     ) -> None:
         self.paths = tuple(source.path for source in sources)
         self.layout = sources[0].layout
         self.counts = Counts()
         self._sources = tuple(sources)
         self._rules, self._keep, self._parity, self._roles = rules, keep, parity, roles
-        self._block_bytes = block_bytes
+        self._block_bytes, self._threads = block_bytes, threads
 
     @property
     def rows_read(self) -> int:
@@ -78,7 +80,7 @@ class SumstatsReader:
                     "%s: is not compressed in spite of its name; it is read as plain text", source.path
                 )
             canonical = self._canonical(source)
-            with closing(_raw_blocks(source, self._needed(source), self._rules, self._block_bytes)) as raws:  # type: ignore[type-var]
+            with closing(self._raw_blocks(source)) as raws:  # type: ignore[type-var]
                 for raw in raws:
                     batch = canonical.batch(raw)
                     if batch.num_rows:
@@ -99,6 +101,9 @@ class SumstatsReader:
             roles=self._roles,
             padded=source.head is not None and source.head.padded,
         )
+
+    def _raw_blocks(self, source: Source) -> Iterator[RawBlock]:
+        return _raw_blocks(source, self._needed(source), self._rules, self._block_bytes, self._threads)
 
     def _needed(self, source: Source) -> dict[str, str]:
         columns = dict(source.layout.columns)
@@ -136,12 +141,16 @@ class SumstatsReader:
             )
 
 
-def _raw_blocks(source: Source, needed: Mapping[str, str], rules: TextRules, size: int) -> Iterator[RawBlock]:
+def _raw_blocks(
+    source: Source, needed: Mapping[str, str], rules: TextRules, size: int, threads: int
+) -> Iterator[RawBlock]:
     if source.head is None:
         yield from parquet_blocks(source.path, needed)
         return
     head = source.head
-    stream = blocks(source.path, source.compression, skip=head.body, first_line=head.body_line, size=size)
+    stream = blocks(
+        source.file, source.compression, skip=head.body, first_line=head.body_line, size=size, threads=threads
+    )
     with closing(stream):  # type: ignore[type-var]
         if source.layout.dialect == "gwas_vcf":
             for raw in text_blocks(stream, head, vcf_columns(head, source.layout), rules, source.path):
@@ -163,13 +172,15 @@ def open_sumstats(
     keep: Keep | None = None,
     roles: Collection[str] | None = None,
     block_bytes: int = BLOCK_BYTES,
+    threads: int = 1,
+    opener: Callable[[str], SourceFile] = SourceFile,
 ) -> SumstatsReader:
     """Open the summary statistics of one trait.
 
     Parameters
     ----------
-    paths : a file, a glob, or several of either; read in natural order (chr2 before chr10), in parity mode in
-        plain order of names, as MetaXcan does.
+    paths : a file, a glob, a URL, or several of them; read in natural order (chr2 before chr10), in parity
+        mode in plain order of names, as MetaXcan does.
     dialect : name of a dialect; by default it is told from the header.
     columns : role -> column name. If they suffice to score a variant exactly these are read (plus the TEST
         column of PLINK and REGENIE); otherwise they amend the dialect's. In parity mode always exactly these.
@@ -181,6 +192,8 @@ def open_sumstats(
         parsed, nor checked.
     roles : canonical columns wanted; by default all the file has.
     block_bytes : size of the blocks that are decompressed and parsed at a time.
+    threads : that may inflate one file at once, where its compression allows it.
+    opener : makes a source of a path, for a caller who wants its digest or has checksums of it.
 
     Raises
     ------
@@ -189,7 +202,9 @@ def open_sumstats(
     files = resolve_paths(paths, parity=parity)
     sources: list[Source] = []
     for path in files:
-        source = examine(path, dialect, columns, separator, skip_until_header, parity)
+        source = examine(opener(path), dialect, columns, separator, skip_until_header, parity)
+        if len(files) > 1:
+            source.file.park()  # no connections that idle until it is their turn
         if sources:
             agree(sources[0], source, parity)
         sources.append(source)
@@ -200,6 +215,7 @@ def open_sumstats(
         parity=parity,
         roles=None if roles is None else frozenset(roles),
         block_bytes=block_bytes,
+        threads=threads,
     )
 
 
@@ -211,4 +227,8 @@ def sniff(
     separator: str | None = None,
 ) -> Layout:
     """Return the layout of the first file without reading its rows."""
-    return examine(resolve_paths(paths)[0], dialect, columns, separator, None, False).layout
+    file = SourceFile(resolve_paths(paths)[0])
+    try:
+        return examine(file, dialect, columns, separator, None, False).layout
+    finally:
+        file.close()
