@@ -102,7 +102,7 @@ def _automatic() -> Backend:
 
 
 def _numpy(reason: str) -> Backend:
-    import array_api_compat.numpy as xp
+    from gputwas.backends.namespace import numpy_namespace as xp
 
     return Backend("numpy", xp, f"CPU, {os.cpu_count()} cores", reason)
 

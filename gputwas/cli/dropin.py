@@ -114,6 +114,9 @@ def spredixcan(
     import logging
     import traceback
 
+    from gputwas.cli.lean import without_pandas
+
+    without_pandas()
     from gputwas.study.dropin import spredixcan_command
 
     log = logging.getLogger("gputwas")

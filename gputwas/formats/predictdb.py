@@ -169,17 +169,13 @@ def _read_genes(connection: sqlite3.Connection, path: str) -> pa.Table:
             found="columns " + ", ".join(existing),
             remedy=_GIVE,
         )
-    fetched = fetch_columns(connection, "extra", list(found.values()), order_by=found["gene"])
+    texts = [found[ours] for ours in ("gene", "gene_name") if ours in found]
+    fetched = fetch_columns(connection, "extra", list(found.values()), text=texts)
     columns = dict(zip(found, fetched, strict=True))
     gene = as_text(columns["gene"])
     count = len(gene)
     if gene.null_count:
         raise InputError("a row of table extra has no gene id", path=path, column=found["gene"])
-    repeated = pc.filter(gene[1:], pc.equal(gene[1:], gene[:-1])) if count > 1 else gene[:0]
-    if len(repeated):
-        raise InputError(
-            "a gene is listed twice in table extra", path=path, column="gene", found=repeated[0].as_py()
-        )
     data = {
         "gene": gene,
         "gene_name": as_text(columns["gene_name"]) if "gene_name" in columns else gene,
@@ -193,7 +189,14 @@ def _read_genes(connection: sqlite3.Connection, path: str) -> pa.Table:
         if ours not in ("gene", "gene_name"):
             numbers = _gene_numbers(values, gene, found[ours], path)
             data[ours] = _whole(numbers, gene, found[ours], path) if ours == "n_snps_in_model" else numbers
-    return pa.table(data)
+    table = pa.table(data).sort_by("gene").combine_chunks()
+    ordered = table["gene"]
+    repeated = pc.filter(ordered[1:], pc.equal(ordered[1:], ordered[:-1])) if count > 1 else ordered[:0]
+    if len(repeated):
+        raise InputError(
+            "a gene is listed twice in table extra", path=path, column="gene", found=repeated[0].as_py()
+        )
+    return table
 
 
 def _read_weights(
@@ -211,7 +214,8 @@ def _read_weights(
                 remedy="Rename the column in the database, or download the release again.",
             )
     found["variant_id"] = _id_column(existing, snp_key, path)
-    fetched = fetch_columns(connection, "weights", list(found.values()))
+    texts = [name for ours, name in found.items() if ours != "weight"]
+    fetched = fetch_columns(connection, "weights", list(found.values()), text=texts)
     columns = dict(zip(found, fetched, strict=True))
     ids = as_text(columns["variant_id"])
     table = pa.table({"gene": as_text(columns["gene"]), "variant_id": _with_chr(ids) if snp_key else ids})

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from gputwas.errors import InputError, UsageError
 from gputwas.stats.normal import z_from_nlog10_p
@@ -120,6 +119,8 @@ def _parity(columns: Mapping[str, Values], pvalue_fix: float) -> ZScores:
 
 def _parity_from_p(p: Values, sign: Values, pvalue_fix: float) -> tuple[Values, tuple[str, ...]]:
     """-Φ^-1(p/2) with the sign; as in MetaXcan 1 < p < 2 turns the sign and p = 2 counts as infinite."""
+    from scipy.special import ndtri  # here, as few files need it and it takes long to load
+
     size = -ndtri(p / 2)
     infinite = np.isinf(size)
     if not infinite.any() or not pvalue_fix:

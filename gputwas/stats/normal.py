@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_cupy_namespace, is_jax_namespace, is_numpy_namespace
+
+from gputwas.backends.namespace import array_namespace, numpy_namespace
+from gputwas.stats.tails import lower_tail
 
 __all__ = ["chi2_median", "genomic_inflation", "nlog10_p_from_z", "p_from_z", "z_from_nlog10_p"]
 
@@ -24,6 +26,8 @@ LN2 = math.log(2.0)
 def p_from_z(z: Array) -> Array:
     """Two-sided p-value 2 Φ(-|z|) of standard normal z; 0 where it underflows, NaN where z is NaN."""
     xp = array_namespace(z)
+    if xp is numpy_namespace and z.dtype == np.float64:
+        return 2.0 * lower_tail(-np.abs(z))
     return 2.0 * _special(xp, "ndtr")(-xp.abs(z))
 
 
@@ -75,10 +79,12 @@ def genomic_inflation(z: Array) -> float:
 
 def _special(xp: Any, name: str) -> Callable[[Array], Array]:
     """A special function of the array library at hand; on the host where the library has none."""
-    if is_numpy_namespace(xp):
+    if xp is numpy_namespace:
         import scipy.special
 
         return getattr(scipy.special, name)
+    from array_api_compat import is_cupy_namespace, is_jax_namespace
+
     if is_jax_namespace(xp):
         import jax.scipy.special
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from gputwas.backends.choose import Backend
+from gputwas.backends.namespace import array_namespace
 from gputwas.stores.associations import Status
 from gputwas.twas.operator import ScoreOperator
 
