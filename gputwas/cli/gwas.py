@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gputwas.cli.options import ExecutorOption
 from gputwas.cli.reporting import print_table
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ PvalueFix = Annotated[
 ]
 Build = Annotated[str | None, typer.Option("--build", help="Genome build of the files, for messages.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", "-j", help="Processes that read (default: cores).", min=1)
+    int | None, typer.Option("--workers", "-j", help="Short for --executor local:N (default: cores).", min=1)
 ]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end.")
@@ -135,6 +136,7 @@ def import_(
     pvalue_fix: PvalueFix = 1e-50,
     build: Build = None,
     workers: Workers = None,
+    executor: ExecutorOption = None,
     keep_going: KeepGoing = False,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -147,24 +149,31 @@ def import_(
 
         gputwas gwas import --manifest traits.tsv --out gwas -j 8
 
+        gputwas gwas import --manifest traits.tsv --executor dask:tcp://node01:8786
+
         \b
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
           --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
     """
+    from gputwas.errors import UsageError
     from gputwas.formats.tables import check_table_path, write_table
     from gputwas.ingest.gwas import import_gwas
     from gputwas.study.traits import collect_traits
 
+    if workers is not None and executor is not None:
+        raise UsageError("--workers N is short for --executor local:N; give one of them")
     if report is not None:
         check_table_path(report)  # before hours of reading
     entries = collect_traits(
         files or [], manifest=manifest, folder=folder, pattern=pattern, trait=trait, dialect=dialect,
         columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,
     )  # fmt: skip
+    if executor is None:
+        executor = f"local:{workers or _workers(len(entries))}"
     table = import_gwas(
         entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,
-        palindromes=palindromes, min_found=min_found, workers=workers or _workers(len(entries)),
-        keep_going=keep_going, overwrite=overwrite,
+        palindromes=palindromes, min_found=min_found, executor=executor, keep_going=keep_going,
+        overwrite=overwrite,
     )  # fmt: skip
     if report is not None:
         write_table(table, report)

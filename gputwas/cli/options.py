@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "Alpha",
     "Correction",
+    "ExecutorOption",
     "Family",
     "H2Threshold",
     "Heritable",
@@ -29,6 +30,15 @@ Tissues = Annotated[
 ]
 Memory = Annotated[
     str | None, typer.Option("--memory", help="Memory budget, e.g. 4GB (default: half of what is free).")
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="Where the work is done: local:N (N processes here), dask:tcp://HOST:PORT or dask:FILE.json (a "
+        "dask cluster whose workers see the same files; pip install 'gputwas[cluster]').",
+    ),
 ]
 Alpha = Annotated[float, typer.Option("--alpha", help="Adjusted p at most this.", min=0.0, max=1.0)]
 Family = Annotated[

@@ -3,9 +3,10 @@
 In: traits (a name, its files, how to read them), a panel, and the folder of the store. Out: the store, and a
 report with one row per trait.
 
-Traits are independent of each other, so they are read by as many processes as asked for; one process, the
-caller's, writes. Neither the number of processes nor the order of traits changes a bit of what is stored. A
-run that was interrupted goes on with the traits that are missing.
+Traits are independent of each other, so they are read by as many processes as asked for, on one machine or on
+many, and each is stored by the process that read it; the caller's process holds the store's lock. Neither the
+number of processes nor the order of traits changes a bit of what is stored. A run that was interrupted goes
+on with the traits that are missing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from threading import Event
 from typing import Any
@@ -22,15 +24,16 @@ import numpy as np
 import pyarrow as pa
 
 from gputwas.errors import GputwasError, InputError, ResourceError, UsageError
+from gputwas.executors.choose import open_executor
+from gputwas.executors.jobs import kept_in_process, run_jobs, shared_folder, this_process
 from gputwas.formats.sumstats.reader import open_sumstats, resolve_paths
-from gputwas.ingest.pool import run_jobs
 from gputwas.ingest.report import import_report
 from gputwas.ingest.trait import MIN_FOUND, ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
 from gputwas.ingest.zscores import PVALUE_FIX
 from gputwas.progress import progress
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.hashing import ContentHash, hash_file
-from gputwas.stores.manifest import to_plain
+from gputwas.stores.manifest import Manifest, to_plain
 from gputwas.variants.align import Mode, Palindromes
 
 __all__ = [
@@ -109,6 +112,7 @@ def import_gwas(
     palindromes: Palindromes = "infer",
     min_found: float = MIN_FOUND,
     workers: int = 1,
+    executor: Executor | str | None = None,
     keep_going: bool = False,
     overwrite: bool = False,
 ) -> pa.Table:
@@ -120,7 +124,9 @@ def import_gwas(
     panel : the panel's table, or the folder of a model store whose panel is to be used.
     out : folder of the GWAS store, new or to be continued.
     mode, keep_non_rsid, pvalue_fix, palindromes, min_found : see `read_trait`.
-    workers : processes that read; 1 reads in this one.
+    workers : processes that read; 1 reads in this one. Short for the executor "local:N".
+    executor : where traits are read: "local:N", "dask:ADDRESS", or an executor of `concurrent.futures`, whose
+        workers must see the files and the store under the same paths.
     keep_going : read the other traits although one failed; the report then says what failed.
     overwrite : empty the store first, but only once the header of every file is known to be readable (with
         `keep_going`: of any file).
@@ -141,10 +147,15 @@ def import_gwas(
     options = GwasOptions(mode, keep_non_rsid, pvalue_fix, palindromes)
     if workers < 1:
         raise UsageError(f"the number of workers must be 1 or more, not {workers}")
+    if workers > 1 and executor is not None:
+        raise UsageError("give a number of workers or an executor, not both")
     traits = [_as_input(entry, options) for entry in entries]
     _check_before(traits, options, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
-    with GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store:
+    with (
+        open_executor(f"local:{min(workers, len(traits))}" if executor is None else executor) as pool,
+        GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store,
+    ):
         try:
             stored = set(store.traits)
             known = {t.trait: store.metadata(t.trait) for t in traits if t.trait in stored}
@@ -155,7 +166,7 @@ def import_gwas(
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
                 log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
-            failures = _import_missing(todo, table, store, options, min_found, workers, keep_going)
+            failures = _import_missing(todo, store, options, min_found, pool, keep_going)
             metadata = {t.trait: store.metadata(t.trait) for t in traits if t.trait not in failures}
         finally:
             store.discard_if_empty()
@@ -309,25 +320,61 @@ def _input_hash(paths: Sequence[str], how: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What a worker, perhaps on another machine, has to know to import a trait."""
+
+    trait: TraitInput
+    options: GwasOptions
+    min_found: float
+    store: str  # absolute
+    manifest: Manifest
+    start: str  # the folder that relative paths start from
+
+    def __str__(self) -> str:
+        return f"trait {self.trait.trait!r}"
+
+    def open_store(self) -> GwasStore:
+        """The store, to add to it; refused if it is not, or not any more, the one of this run."""
+        store = GwasStore.open(shared_folder(self.store), as_worker=True)
+        if store.manifest != self.manifest:
+            raise InputError("another process began the store anew", path=self.store)
+        return store
+
+    def paths(self) -> list[str]:
+        """The trait's files, wherever the worker was started."""
+        if os.getcwd() == self.start:
+            return list(self.trait.paths)
+        return [path if "://" in path else os.path.join(self.start, path) for path in self.trait.paths]
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """What the process that waits has to say about a trait that a worker stored."""
+
+    layout: str
+    warnings: tuple[str, ...]
+    process: str
+
+
 def _import_missing(
     todo: list[TraitInput],
-    panel: pa.Table,
     store: GwasStore,
     options: GwasOptions,
     min_found: float,
-    workers: int,
+    executor: Executor | None,
     keep_going: bool,
 ) -> dict[str, GputwasError]:
     """Read and store traits; returns those that failed, or raises the first failure."""
     failures: dict[str, GputwasError] = {}
     if not todo:
         return failures
-    jobs = [(trait, options, min_found) for trait in todo]
-    workers = min(workers, len(todo))
+    place = os.path.abspath(store.path), store.manifest, os.getcwd()
+    jobs = [_Job(trait, options, min_found, *place) for trait in todo]
     stop = Event()
     layout = ""  # said again only when it changes: thousands of files of one kind are one line
     with progress("reading GWAS", len(todo), "traits") as shown:
-        for position, result in run_jobs(_read_one, jobs, _prepare, (panel,), workers, stop):
+        for position, result in run_jobs(_import_one, jobs, executor, stop=stop):
             name = todo[position].trait
             if isinstance(result, GputwasError):
                 failures[name] = result
@@ -336,60 +383,48 @@ def _import_missing(
                 else:
                     stop.set()  # what is being read is still stored
             else:
-                _store_one(store, todo[position], result, repeat_warnings=workers > 1)
-                level = logging.DEBUG if result.statistics.layout == layout else logging.INFO
-                layout = result.statistics.layout
-                log.log(level, "%s: %s", name, layout)
+                if result.process != this_process():  # where it was read, nobody saw them
+                    for warning in result.warnings:
+                        log.warning("%s: %s", name, warning)
+                log.log(
+                    logging.DEBUG if result.layout == layout else logging.INFO, "%s: %s", name, result.layout
+                )
+                layout = result.layout
             shown.advance()
     if failures and not keep_going:
         raise next(failures[trait.trait] for trait in todo if trait.trait in failures)
     return failures
 
 
-def _store_one(store: GwasStore, trait: TraitInput, found: _Result, *, repeat_warnings: bool) -> None:
-    statistics = found.statistics
-    if repeat_warnings:
-        for warning in statistics.warnings:
-            log.warning("%s: %s", trait.trait, warning)
-    beta = None if statistics.beta is None else statistics.beta.astype(np.float32)
-    store.add(trait.trait, statistics.z, beta, found.metadata)
-
-
-@dataclass(frozen=True, eq=False)
-class _Result:
-    statistics: TraitStatistics
-    metadata: dict[str, Any]
-
-
-_panel: PanelIndex | None = None
-
-
-def _prepare(panel: pa.Table) -> None:
-    """Index the panel once per process."""
-    global _panel
-    _panel = PanelIndex(panel)
-
-
-def _read_one(job: tuple[TraitInput, GwasOptions, float]) -> _Result | GputwasError:
-    """Read one trait; an error that its file causes is a result, so that other traits go on."""
-    trait, options, min_found = job
-    assert _panel is not None
+def _import_one(job: _Job) -> _Imported | GputwasError:
+    """Read one trait and store it; an error that its file causes is a result, so that other traits go on."""
+    store = job.open_store()
+    panel = kept_in_process(("panel of GWAS", store.panel_digest), lambda: PanelIndex(store.panel))
     try:
-        files = [
-            dict(zip(("path", "bytes", "modified_ns"), _file_state(p), strict=True)) for p in trait.paths
-        ]
-        wanted = PanelFilter(_panel)
-        reader = open_sumstats(
-            list(trait.paths), parity=options.mode == "parity", keep=wanted, roles=ROLES_USED, **_how(trait)
-        )
-        statistics = read_trait(
-            reader, _panel, **asdict(options), min_found=min_found, build=trait.build, seen=wanted
-        )
-        return _Result(statistics, _metadata(trait, statistics, files, _input_hash(trait.paths, _how(trait))))
+        statistics, metadata = _read_one(job, panel)
     except GputwasError as error:
         return error
     except MemoryError:
-        return ResourceError(f"memory ran out while reading {trait.paths[0]}; use fewer workers")
+        return ResourceError(f"memory ran out while reading {job.trait.paths[0]}; use fewer workers")
+    beta = None if statistics.beta is None else statistics.beta.astype(np.float32)
+    job.open_store().add(job.trait.trait, statistics.z, beta, metadata)
+    return _Imported(statistics.layout, statistics.warnings, this_process())
+
+
+def _read_one(job: _Job, panel: PanelIndex) -> tuple[TraitStatistics, dict[str, Any]]:
+    trait, options, paths = job.trait, job.options, job.paths()
+    files = [
+        {"path": named, "bytes": size, "modified_ns": modified}
+        for named, (_, size, modified) in zip(trait.paths, map(_file_state, paths), strict=True)
+    ]
+    wanted = PanelFilter(panel)
+    reader = open_sumstats(
+        paths, parity=options.mode == "parity", keep=wanted, roles=ROLES_USED, **_how(trait)
+    )
+    statistics = read_trait(
+        reader, panel, **asdict(options), min_found=job.min_found, build=trait.build, seen=wanted
+    )
+    return statistics, _metadata(trait, statistics, files, _input_hash(paths, _how(trait)))
 
 
 def _metadata(

@@ -20,7 +20,7 @@ from gputwas.files import TEMPORARY_PREFIX, disk_errors, fsync_folder, remove_le
 from gputwas.stores.lock import LOCK_NAME, StoreLock
 from gputwas.stores.manifest import MANIFEST_NAME, Manifest, differences, read_manifest
 
-__all__ = ["Claim", "claim", "make_folders"]
+__all__ = ["Claim", "claim", "make_folders", "remove_leftovers_below"]
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,10 @@ def _continued(
     if manifest.program_version != gputwas.__version__:
         log.warning("%s was begun by gputwas %s and is continued by %s", folder, manifest.program_version,
                     gputwas.__version__)  # fmt: skip
-    _remove_all_leftovers(folder, contents)
+    removed = sum(remove_leftovers_below(os.path.join(folder, name)) for name in contents)
+    removed += len(remove_leftovers(folder))
+    if removed:
+        log.info("%s: removed %d temporary files of an interrupted run", folder, removed)
     return manifest
 
 
@@ -144,13 +147,12 @@ def _wipe(folder: str, contents: Sequence[str]) -> None:
     remove_leftovers(folder)
 
 
-def _remove_all_leftovers(folder: str, contents: Sequence[str]) -> None:
-    removed = len(remove_leftovers(folder))
-    for name in contents:
-        for below, _, _ in os.walk(os.path.join(folder, name)):
-            removed += len(remove_leftovers(below))
-    if removed:
-        log.info("%s: removed %d temporary files of an interrupted run", folder, removed)
+def remove_leftovers_below(folder: str) -> int:
+    """Remove what killed processes left anywhere in a folder; returns how many files.
+
+    Only for a caller that holds the store's lock, and when no worker of it writes: see `remove_leftovers`.
+    """
+    return sum(len(remove_leftovers(below)) for below, _, _ in os.walk(folder))
 
 
 def make_folders(folder: str, names: Sequence[str]) -> None:

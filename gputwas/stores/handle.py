@@ -9,6 +9,7 @@ import os
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from gputwas.stores.folder import remove_leftovers_below
 from gputwas.stores.lock import StoreLock
 from gputwas.stores.manifest import Manifest, read_manifest
 
@@ -56,6 +57,7 @@ class StoreHandle:
         """Release the lock; harmless where none is held."""
         if self._lock is not None and self._lock.held:
             self._before_release()
+            remove_leftovers_below(self.path)  # of workers that were killed; those that live have ended
             self._lock.release()
         self._writable = False
 

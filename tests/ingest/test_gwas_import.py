@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gputwas.errors import InputError, ResourceError, UsageError
+from gputwas.errors import InputError, UsageError
 from gputwas.ingest.gwas import TraitInput, import_gwas
-from gputwas.ingest.pool import run_jobs
 from gputwas.stores.gwas import GwasStore
 from tests.conftest import REPOSITORY
 from tests.ingest.fakes import panel_of, random_panel
@@ -222,11 +221,6 @@ def test_impossible_options(traits, tmp_path):
             import_gwas(traits, PANEL, tmp_path / "store", **options)
     with pytest.raises(InputError, match="no traits"):
         import_gwas([], PANEL, tmp_path / "store")
-
-
-def test_a_killed_worker_is_named_as_such():
-    with pytest.raises(ResourceError, match="fewer workers"):
-        list(run_jobs(os._exit, [9, 9], str, (), 2))
 
 
 def test_report_is_typed_even_if_everything_failed(tmp_path):
