@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from gputwas.errors import InputError, ResourceError
@@ -24,6 +25,7 @@ __all__ = [
     "matrix_view",
     "open_batch",
     "open_table",
+    "padded_matrix",
     "read_schema",
     "require_space",
     "write_arrays",
@@ -60,19 +62,51 @@ def write_arrays(
     write_batch(path, list(arrays), columns, metadata)
 
 
-def float_columns(matrix: np.ndarray) -> list[pa.Array]:
-    """Columns of a float32 or float64 (rows, columns) matrix as padded Arrow arrays; one copy for all."""
-    rows, count = matrix.shape
-    item = matrix.dtype.itemsize
+def padded_matrix(rows: int, columns: int, dtype: npt.DTypeLike) -> np.ndarray:
+    """An array (rows, columns) to fill, laid out as `float_columns` needs it to take it without a copy."""
+    item = np.dtype(dtype).itemsize
     wide = -(-rows * item // _ALIGNMENT) * _ALIGNMENT // item
-    padded = np.zeros((count, wide), dtype=matrix.dtype)
-    padded[:, :rows] = matrix.T
+    padded = np.empty((columns, wide), dtype=dtype)
+    padded[:, rows:] = 0
+    return padded[:, :rows].T
+
+
+def float_columns(matrix: np.ndarray) -> list[pa.Array]:
+    """Columns of a float32 or float64 (rows, columns) matrix as padded Arrow arrays.
+
+    One copy for all, and none if the matrix is a `padded_matrix`, or the first columns of one.
+    """
+    rows, count = matrix.shape
+    padded = matrix.base
+    if padded is None or not _is_padding_of(padded, matrix):
+        copy = padded_matrix(rows, count, matrix.dtype)
+        copy[...] = matrix
+        padded = copy.base
+    assert padded is not None
+    step = padded.strides[0]
     buffer = pa.py_buffer(padded)
     kind = pa.from_numpy_dtype(matrix.dtype)
     return [
-        pa.Array.from_buffers(kind, rows, [None, buffer.slice(column * wide * item, wide * item)])
+        pa.Array.from_buffers(kind, rows, [None, buffer.slice(column * step, step)])
         for column in range(count)
     ]
+
+
+def _is_padding_of(base: np.ndarray, matrix: np.ndarray) -> bool:
+    """Whether the matrix is all or the first columns of an array that `padded_matrix` made."""
+    if base.ndim != 2 or not base.flags.c_contiguous:
+        return False
+    rows, count = matrix.shape
+    item = matrix.dtype.itemsize
+    wide = -(-rows * item // _ALIGNMENT) * _ALIGNMENT // item
+    return (
+        base.dtype == matrix.dtype
+        and base.shape[1] == wide
+        and base.shape[0] >= count
+        and matrix.ctypes.data == base.ctypes.data
+        and matrix.strides == (item, wide * item)
+        and not base[:count, rows:].any()
+    )
 
 
 def _padded(array: np.ndarray) -> pa.Array:
@@ -177,7 +211,13 @@ def read_schema(path: str | os.PathLike[str]) -> pa.Schema:
 
 def array_view(column: pa.Array) -> np.ndarray:
     """Read-only view of a numeric column without nulls; it keeps the map open."""
-    return column.to_numpy(zero_copy_only=True)
+    if column.null_count:
+        raise ValueError(f"the column has {column.null_count} nulls")
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    # Not column.to_numpy(), which loads pandas first.
+    values = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+    values.flags.writeable = False
+    return values
 
 
 def matrix_view(batch: pa.RecordBatch) -> np.ndarray:

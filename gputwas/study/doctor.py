@@ -20,7 +20,7 @@ __all__ = ["Finding", "examine"]
 
 CORE = (
     "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pyliftover", "typer", "rich",
-    "array-api-compat", "array-api-extra", "duckdb", "isal", "xxhash",
+    "array-api-compat", "array-api-extra", "duckdb", "isal", "numba", "xxhash",
 )  # fmt: skip
 
 

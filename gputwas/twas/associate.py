@@ -11,26 +11,22 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import xxhash
 
 from gputwas.backends.choose import Backend, choose_backend
 from gputwas.backends.memory import memory_budget, peak_memory
 from gputwas.errors import InputError, UsageError
-from gputwas.progress import progress
 from gputwas.stores.associations import AssociationStore
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.models import ModelSet, read_models_store
-from gputwas.stores.panel import PanelMap
-from gputwas.twas.panel import find_panel, on_panel
+from gputwas.twas.blocks import BlockRun
+from gputwas.twas.panel import find_panel
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_multiplying
 from gputwas.twas.provenance import association_inputs
-from gputwas.twas.spredixcan import Scorer, distinct_patterns, prepare_scorer
-from gputwas.twas.variance import PatternVariance
+from gputwas.twas.spredixcan import Scorer, prepare_scorer
 
 __all__ = ["AssociateReport", "AssociateSettings", "associate"]
 
@@ -49,7 +45,7 @@ class AssociateSettings:
     backend : see `gputwas.backends.choose.BACKENDS`. method : see `gputwas.twas.products.METHODS`.
     precision : of the stored results. Sums are float64 in either case.
     memory : budget such as "4GB"; None is half of what is free, at most 4 GB.
-    workers : threads over tissues; None is one per core.
+    workers : threads that score tiles of traits; None is one per core.
     block_size : traits per file of the store. overwrite : begin anew over an existing store.
     """
 
@@ -83,20 +79,6 @@ class AssociateReport:
     device: str
     plan: Plan
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Everything a block needs."""
-
-    models: ModelSet
-    gwas: GwasStore
-    store: AssociationStore
-    scorer: Scorer
-    rows: PanelMap | None  # None: the panels are the same, row by row
-    settings: AssociateSettings
-    batch_size: int
-    dtype: type[np.floating]
 
 
 def associate(
@@ -135,11 +117,8 @@ def associate(
     scorer = prepare_scorer(model_set, backend, settings.method)
     store = _open_store(out, model_set, gwas_store, names, plan, backend, settings, scorer)
     with store:
-        run = _Run(
-            model_set, gwas_store, store, scorer, rows, settings,
-            plan.batch_size, np.dtype(settings.precision).type,
-        )  # fmt: skip
-        computed = _all_blocks(run)
+        run = BlockRun(model_set, gwas_store, store, scorer, rows, plan, settings.precision)
+        computed = run.all_blocks()
         seconds = time.monotonic() - started
         report = AssociateReport(
             n_traits=len(names), n_tissues=len(model_set.tissues), n_models=model_set.n_models,
@@ -160,16 +139,12 @@ def _plan(models: ModelSet, n_traits: int, settings: AssociateSettings, backend:
         entries=int(models.offsets[-1]), triangles=int(models.ld_offsets[-1]),
         largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
     )  # fmt: skip
+    way = way_of_multiplying(backend, settings.method)
     return make_plan(
         size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
-        block_size=settings.block_size, tissues_at_once=min(_threads(settings, backend), len(slices)),
-        padded=way_of_multiplying(backend, settings.method) == "padded", device_budget=backend.free_memory(),
+        block_size=settings.block_size, threads=settings.workers or os.cpu_count() or 1,
+        way="tiled" if (backend.name, way) == ("numpy", "csr") else way, device_budget=backend.free_memory(),
     )  # fmt: skip
-
-
-def _threads(settings: AssociateSettings, backend: Backend) -> int:
-    """Threads over tissues; one where the library runs its own or the device takes one task at a time."""
-    return (settings.workers or os.cpu_count() or 1) if backend.name == "numpy" else 1
 
 
 def _chosen_models(path: str | os.PathLike[str], tissues: Sequence[str] | None) -> ModelSet:
@@ -232,91 +207,6 @@ def _open_store(
         inputs=association_inputs(models, gwas, traits),
         overwrite=settings.overwrite,
     )
-
-
-def _all_blocks(run: _Run) -> int:
-    """Compute the blocks that are not on disk yet; returns how many."""
-    computed = 0
-    with (
-        progress("associate", len(run.store.trait_names), "traits") as shown,
-        ThreadPoolExecutor(max_workers=_threads(run.settings, run.scorer.backend)) as pool,
-    ):
-        for block in range(run.store.n_blocks):
-            left = [tissue for tissue in run.models.tissues if not run.store.has_block(tissue, block)]
-            if left:
-                _one_block(run, block, left, pool)
-                computed += 1
-            shown.advance(len(run.store.block_traits(block)))
-    return computed
-
-
-def _one_block(run: _Run, block: int, tissues: list[str], pool: ThreadPoolExecutor) -> None:
-    """Score one block of traits in batches and write it, the patterns first and tissue by tissue after."""
-    traits = run.store.block_traits(block)
-    z = np.empty((run.models.n_models, len(traits)), dtype=run.dtype, order="F")
-    effect = np.empty_like(z)
-    patterns: dict[str, PatternVariance] = {}
-    digests: list[str] = []
-    for start in range(0, len(traits), run.batch_size):
-        inside = slice(start, min(start + run.batch_size, len(traits)))
-        found = _one_batch(run, traits[inside], tissues, z[:, inside], effect[:, inside], patterns, pool)
-        digests.extend(found)
-    for digest, pattern in patterns.items():
-        run.store.write_pattern(digest, pattern.n_snps_used, pattern.var_g, pattern.status)
-    run.store.write_block_patterns(block, digests)
-    for tissue in tissues:
-        rows = run.models.tissue_slice(tissue)
-        run.store.write_block(tissue, block, z[rows], effect[rows])
-
-
-def _one_batch(
-    run: _Run,
-    traits: list[str],
-    tissues: list[str],
-    z_out: np.ndarray,
-    effect_out: np.ndarray,
-    patterns: dict[str, PatternVariance],
-    pool: ThreadPoolExecutor,
-) -> list[str]:
-    """Score a batch of traits into the given (models, traits) arrays; returns each trait's pattern."""
-    z, beta = _load(run, traits)
-    rows, pattern_of = distinct_patterns(~np.isnan(z))
-    keys = [xxhash.xxh3_128_hexdigest(np.packbits(row).tobytes()) for row in rows]
-    for key, row in zip(keys, rows, strict=True):
-        if key not in patterns:
-            patterns[key] = _pattern(run, key, row)
-    of_batch = [patterns[key] for key in keys]
-    batch = run.scorer.products.load(z, beta)
-    del z, beta
-
-    def score(tissue: str) -> None:
-        models = run.models.tissue_slice(tissue)
-        scores, effects = run.scorer.score(batch, models, of_batch, pattern_of)
-        z_out[models], effect_out[models] = scores, effects
-
-    list(pool.map(score, tissues))
-    return [keys[k] for k in pattern_of]
-
-
-def _pattern(run: _Run, digest: str, present: np.ndarray) -> PatternVariance:
-    """What a pattern of missing SNPs makes of the models; earlier blocks may have written it already."""
-    if not run.store.has_pattern(digest):
-        return run.scorer.variance(present)
-    known = run.store.read_pattern(digest)
-    return PatternVariance(known.n_snps_used, known.var_g, known.status)
-
-
-def _load(run: _Run, traits: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    """z and beta, (traits, variants of the models) float32, NaN where missing."""
-    z = np.empty((len(traits), run.models.panel.num_rows), dtype=np.float32)
-    beta = np.empty_like(z)
-    any_effect = False
-    for i, trait in enumerate(traits):
-        of_trait, effects = run.gwas.read(trait)
-        z[i] = on_panel(of_trait, run.rows)
-        beta[i] = np.nan if effects is None else on_panel(effects, run.rows)
-        any_effect |= effects is not None
-    return z, beta if any_effect else None
 
 
 def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSettings) -> dict[str, object]:

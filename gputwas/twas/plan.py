@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from gputwas.backends.memory import units_that_fit
 from gputwas.errors import ResourceError
 from gputwas.twas.products import MOST_GATHERED
+from gputwas.twas.tiles import WIDTH, bytes_per_trait
 from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
 
 __all__ = ["BLOCK_SIZE", "Plan", "StudySize", "make_plan"]
 
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
-ENTRY_BYTES = 64  # CSR entry in operator and products, temporaries while it is built included
+COMPILER_BYTES = 150_000_000  # Numba and its compiler
+ENTRY_BYTES = 96  # CSR entry in operator and tiles or products, temporaries while it is built included
 MODEL_BYTES = 80
 TRIANGLE_BYTES = 48  # entry of a group of quadratic forms: six arrays of eight bytes
 GATHERED_BYTES = 32  # value gathered by the padded way: z and beta as they are, and as terms of the sums
@@ -49,21 +51,31 @@ class Plan:
 
     Attributes
     ----------
-    block_size : traits in one file of the store; batch_size : traits scored together, at most a block.
+    block_size : traits in one file of the store; width : traits scored together, at most a block;
+        threads : how many such groups are scored at once.
+    tiled : the processor's own kernels score tiles; otherwise array products score batches.
     memory : bytes the run is expected to hold at its peak, memory-mapped files left out.
     bytes_read, bytes_written : of GWAS statistics and of results.
     """
 
     block_size: int
-    batch_size: int
+    width: int
+    threads: int
+    tiled: bool
     memory: int
     bytes_read: int
     bytes_written: int
 
+    @property
+    def batch_size(self) -> int:
+        """Traits held at once."""
+        return self.width * self.threads
+
     def describe(self) -> str:
         """One line for the log."""
+        threads = f" in each of {self.threads} threads" if self.threads > 1 else ""
         return (
-            f"{self.batch_size} traits at a time in blocks of {self.block_size}, "
+            f"{self.width} traits at a time{threads}, blocks of {self.block_size}, "
             f"{_amount(self.memory)} of memory, {_amount(self.bytes_read)} to read, "
             f"{_amount(self.bytes_written)} to write"
         )
@@ -75,8 +87,8 @@ def make_plan(
     *,
     item_bytes: int,
     block_size: int = BLOCK_SIZE,
-    tissues_at_once: int = 1,
-    padded: bool = False,
+    threads: int = 1,
+    way: str = "tiled",
     device_budget: int | None = None,
 ) -> Plan:
     """Choose how many traits to hold at once.
@@ -84,7 +96,8 @@ def make_plan(
     Parameters
     ----------
     budget : bytes. item_bytes : of one value in the store, 4 or 8.
-    tissues_at_once : tissues scored side by side. padded : sums are made by padding, which gathers.
+    threads : most groups of traits scored at once. way : "tiled", or how array products multiply, see
+        `gputwas.twas.products.way_of_multiplying`; those use their own threads and take one batch at a time.
     device_budget : bytes free on a device with memory of its own; None where there is none.
 
     Raises
@@ -92,28 +105,47 @@ def make_plan(
     ResourceError : one trait does not fit the budget, or the device.
     """
     block = max(1, min(block_size, size.traits))
-    fixed = (
-        INTERPRETER_BYTES
-        + size.entries * ENTRY_BYTES
-        + size.models * MODEL_BYTES
-        + min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
-        + size.models * block * (2 * item_bytes + PATTERN_BYTES)  # a whole block's results and patterns
-    )
-    if padded:
-        fixed += min(size.entries * block, MOST_GATHERED) * GATHERED_BYTES
-    # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
-    per_trait = size.variants * (4 + 4 + 1 + 8 + 8)
-    per_trait += size.largest_tissue * SCORE_BYTES * tissues_at_once
-    batch = units_that_fit(budget, fixed, per_trait, most=block)
-    if device_budget is not None:
-        batch = _batch_on_device(size, device_budget, batch)
+    tiled = way == "tiled"
+    threads = max(1, min(threads, block)) if tiled else 1
+    fixed = _fixed_bytes(size, block, item_bytes, way)
+    if tiled:
+        per_trait = bytes_per_trait(size.variants, size.models, item_bytes)
+        batch = units_that_fit(budget, fixed, per_trait, most=min(WIDTH * threads, block))
+        threads = min(threads, batch)
+    else:
+        # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
+        per_trait = size.variants * (4 + 4 + 1 + 8 + 8) + size.largest_tissue * SCORE_BYTES
+        batch = units_that_fit(budget, fixed, per_trait, most=block)
+        if device_budget is not None:
+            batch = _batch_on_device(size, device_budget, batch)
+    width = batch // threads
     return Plan(
         block_size=block,
-        batch_size=batch,
-        memory=fixed + batch * per_trait,
+        width=width,
+        threads=threads,
+        tiled=tiled,
+        memory=fixed + width * threads * per_trait,
         bytes_read=size.traits * size.variants * 8,
         bytes_written=size.traits * size.models * 2 * item_bytes,
     )
+
+
+def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
+    """What a run holds however few traits it scores at once."""
+    results = block * 2 * item_bytes
+    if size.traits > block:
+        results *= 2  # one block is written while the next one is computed
+    fixed = (
+        INTERPRETER_BYTES
+        + size.entries * ENTRY_BYTES
+        + size.models * (MODEL_BYTES + results + block * PATTERN_BYTES)
+        + min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
+    )
+    if way == "tiled":
+        fixed += COMPILER_BYTES
+    if way == "padded":
+        fixed += min(size.entries * block, MOST_GATHERED) * GATHERED_BYTES
+    return fixed
 
 
 def _batch_on_device(size: StudySize, budget: int, most: int) -> int:

@@ -123,10 +123,10 @@ def plan_of(tmp_path: Path, budget: int) -> Plan:
         N_TRAITS, N_VARIANTS, models.n_models, int(models.offsets[-1]), int(models.ld_offsets[-1]),
         models.n_models // 3,
     )  # fmt: skip
-    return make_plan(size, budget, item_bytes=4, tissues_at_once=2)
+    return make_plan(size, budget, item_bytes=4, threads=2)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("batch", [1, 2, 6])
 def test_memory_budget_changes_no_bit(case: tuple, tmp_path: Path, batch: int) -> None:
     run(tmp_path, "whole")
     budget = memory_for(tmp_path, batch)

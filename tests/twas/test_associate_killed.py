@@ -17,12 +17,12 @@ from tests.small_stores import contents, write_gwas, write_models
 
 # The parent imports once; every child does a whole run and is killed, by itself or by the parent.
 DRIVER = """
-import json, os, signal, sys, time
+import json, os, signal, sys, threading, time
 from gputwas.twas.associate import AssociateSettings, associate
 
 folder, how = sys.argv[1], json.loads(sys.argv[2])
 settings = AssociateSettings(backend="numpy", block_size=2, workers=1)
-import scipy.sparse  # noqa: E402  imported late by the run; before the fork it costs once
+import gputwas.kernels.cpu  # noqa: E402  imported late by the run; before the fork it costs once
 
 def run(out):
     associate(f"{folder}/models", f"{folder}/gwas", out, settings=settings)
@@ -30,14 +30,16 @@ def run(out):
 def child(out, replacements, after):
     left = replacements
     true_replace = os.replace
+    one_at_a_time = threading.Lock()  # files are put in place by several threads
     def replace(source, target):
         nonlocal left
-        left -= 1
-        if left == 0 and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        true_replace(source, target)
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with one_at_a_time:
+            left -= 1
+            if left == 0 and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            true_replace(source, target)
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
     os.replace = replace
     run(out)
 
@@ -125,7 +127,7 @@ def test_killed_when_a_file_is_put_in_place(
 def test_killed_again_and_again(folder: Path, tmp_path: Path) -> None:
     """Every life puts five files in place, fewer than a block has; the run still comes to its end."""
     out = tmp_path / "out"
-    codes = kill(folder, [(out, 5, True)] * 9)
+    codes = kill(folder, [(out, 5, True)] * 16)
     assert codes[0] == -9
     assert codes[-1] == 0, "the run never came to its end"
     assert contents(out) == contents(folder / "undisturbed")

@@ -1,0 +1,181 @@
+"""The blocks of an association run: traits scored, results written, one block behind the other.
+
+In: open stores, a `Scorer`, a `Plan`. Out: the files of the AssociationStore. Scoring and writing overlap. A
+block whose files are there is left alone; which threads or processes compute it changes no bit of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from gputwas.progress import progress
+from gputwas.stores.arrow import padded_matrix
+from gputwas.stores.associations import AssociationStore
+from gputwas.stores.gwas import GwasStore
+from gputwas.stores.models import ModelSet
+from gputwas.stores.panel import PanelMap
+from gputwas.twas.panel import on_panel
+from gputwas.twas.patterns import PatternBook, usable_variance
+from gputwas.twas.plan import Plan
+from gputwas.twas.spredixcan import Scorer
+from gputwas.twas.tiles import TileScorer
+
+__all__ = ["BlockRun"]
+
+WRITERS = 2  # threads that write files: while one waits for the disk the other fills its file
+Results = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+class BlockRun:
+    """Everything a block needs.
+
+    Parameters
+    ----------
+    models, gwas, store : the stores, the last one open for writing. scorer : made of the models.
+    rows : the way from the panel of the GWAS to that of the models; None if they are the same.
+    plan : how many traits at once. precision : of the results, "float32" or "float64".
+    """
+
+    def __init__(
+        self,
+        models: ModelSet,
+        gwas: GwasStore,
+        store: AssociationStore,
+        scorer: Scorer,
+        rows: PanelMap | None,
+        plan: Plan,
+        precision: str,
+    ) -> None:
+        self._models, self._gwas, self._store = models, gwas, store
+        self._scorer, self._rows, self._plan = scorer, rows, plan
+        self._dtype = np.dtype(precision).type
+        self._patterns = PatternBook(store, scorer.variance)
+        self._spare: list[Results] = []  # fresh memory costs more than the sums that go into it
+        self._tiles = None
+        if plan.tiled:
+            self._tiles = TileScorer(
+                scorer.operator, models.panel.num_rows, threads=plan.threads, dtype=self._dtype
+            )
+
+    def all_blocks(self) -> int:
+        """Compute the blocks that are not on disk yet; returns how many.
+
+        The files of one block are written while the next one is computed.
+        """
+        computed = 0
+        with (
+            progress("associate", len(self._store.trait_names), "traits") as shown,
+            ThreadPoolExecutor(self._plan.threads, "score") as scorers,
+            ThreadPoolExecutor(WRITERS, "write") as writers,
+        ):
+            writing: list[Future[None]] = []
+            results: Results = {}
+            for block in range(self._store.n_blocks):
+                if left := self._missing(block):
+                    before, results = results, self._score_block(block, left, scorers)
+                    _wait(writing)
+                    self._spare.append(before)
+                    writing = self._write(writers, block, results)
+                    computed += 1
+                shown.advance(len(self._store.block_traits(block)))
+            _wait(writing)
+        return computed
+
+    def one_block(self, block: int) -> bool:
+        """Compute a block and write its files; False if they are there already."""
+        left = self._missing(block)
+        if left:
+            with (
+                ThreadPoolExecutor(self._plan.threads, "score") as scorers,
+                ThreadPoolExecutor(WRITERS, "write") as writers,
+            ):
+                _wait(self._write(writers, block, self._score_block(block, left, scorers)))
+        return bool(left)
+
+    def _missing(self, block: int) -> list[str]:
+        return [tissue for tissue in self._models.tissues if not self._store.has_block(tissue, block)]
+
+    def _write(self, writers: ThreadPoolExecutor, block: int, results: Results) -> list[Future[None]]:
+        return [
+            writers.submit(self._store.write_block, tissue, block, z, effect)
+            for tissue, (z, effect) in results.items()
+        ]
+
+    def _score_block(self, block: int, tissues: Sequence[str], pool: ThreadPoolExecutor) -> Results:
+        """Score the traits of a block and write its patterns; returns what is to be written."""
+        traits = self._store.block_traits(block)
+        spare = self._spare.pop() if self._spare else {}
+        results = {tissue: self._empty(tissue, len(traits), spare.get(tissue)) for tissue in tissues}
+        step = self._plan.width
+        cuts = [slice(start, min(start + step, len(traits))) for start in range(0, len(traits), step)]
+        score = self._score_batch if self._tiles is None else self._score_tile
+
+        def of_cut(cut: slice) -> list[str]:
+            return score(traits[cut], cut, results)
+
+        keys = [key for found in pool.map(of_cut, cuts) for key in found]
+        self._patterns.write(keys)
+        self._store.write_block_patterns(block, keys)
+        return results
+
+    def _empty(
+        self, tissue: str, traits: int, spare: tuple[np.ndarray, np.ndarray] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Arrays (models, traits) for z and effect, those of an earlier block where they are large enough."""
+        if spare is not None and spare[0].shape[1] >= traits:
+            return spare[0][:, :traits], spare[1][:, :traits]
+        rows = self._models.tissue_slice(tissue)
+        models = rows.stop - rows.start
+        return padded_matrix(models, traits, self._dtype), padded_matrix(models, traits, self._dtype)
+
+    def _score_tile(self, traits: list[str], columns: slice, results: Results) -> list[str]:
+        """Score a few traits into columns of the results, on the processor; returns their patterns."""
+        assert self._tiles is not None
+        z, beta = self._columns(traits)
+        keys = [self._patterns.key(column) for column in z]
+        distinct = list(dict.fromkeys(keys))
+        order = self._tiles.order
+        variance = np.stack([usable_variance(self._patterns[key])[order] for key in distinct])
+        out = [
+            (self._models.tissue_slice(tissue), z_of[:, columns], effect_of[:, columns])
+            for tissue, (z_of, effect_of) in results.items()
+        ]
+        self._tiles.score(z, beta, variance, np.array([distinct.index(key) for key in keys]), out)
+        return keys
+
+    def _score_batch(self, traits: list[str], columns: slice, results: Results) -> list[str]:
+        """Score traits into columns of the results, by array products; returns their patterns."""
+        z, beta = self._columns(traits)
+        keys = [self._patterns.key(column) for column in z]
+        distinct = list(dict.fromkeys(keys))
+        patterns = [self._patterns[key] for key in distinct]
+        pattern_of = np.array([distinct.index(key) for key in keys])
+        batch = self._scorer.products.load(np.stack(z), _stacked(beta, z[0].size))
+        for tissue, (z_of, effect_of) in results.items():
+            models = self._models.tissue_slice(tissue)
+            z_of[:, columns], effect_of[:, columns] = self._scorer.score(batch, models, patterns, pattern_of)
+        return keys
+
+    def _columns(self, traits: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+        """z and beta of traits, each float32 (variants of the models,), NaN where missing."""
+        found = [self._gwas.read(trait) for trait in traits]
+        z = [on_panel(column, self._rows) for column, _ in found]
+        return z, [None if column is None else on_panel(column, self._rows) for _, column in found]
+
+
+def _stacked(beta: list[np.ndarray | None], variants: int) -> np.ndarray | None:
+    """(traits, variants), NaN for traits without effects; None if none has any."""
+    if all(column is None for column in beta):
+        return None
+    unknown = np.full(variants, np.nan, dtype=np.float32)
+    return np.stack([unknown if column is None else column for column in beta])
+
+
+def _wait(futures: list[Future[None]]) -> None:
+    """Until all are done; raises what the first that failed raised."""
+    for future in futures:
+        future.result()
+    futures.clear()  # and with them the arrays that were written
