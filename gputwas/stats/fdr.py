@@ -1,8 +1,8 @@
-"""Multiple testing: Benjamini-Hochberg and Bonferroni adjusted p-values, at once or over a stream of blocks.
+"""Multiple testing: Benjamini-Hochberg and Bonferroni adjusted p-values, and which tests they can depend on.
 
 In: -log10 p in host arrays, NaN for tests that were not made. Out: -log10 of the adjusted p. Everything stays
-in log space, so a p of 1e-400 is ranked and adjusted like any other. The stream keeps only tests that can
-still be significant and gives the same values as one call on all of them.
+in log space, so a p of 1e-400 is ranked and adjusted like any other. Of very many tests it is enough to know
+how many there are and the few that `SurvivorBound` leaves; the values are then those of one call on all.
 
 Adjusted p of the i-th smallest of m p-values (Benjamini & Hochberg 1995,
 doi:10.1111/j.2517-6161.1995.tb02031.x; as in R's ``p.adjust``): ``q_(i) = min(1, min_{j >= i} m p_(j) / j)``;
@@ -17,21 +17,21 @@ from itertools import pairwise
 
 import numpy as np
 
+from gputwas.stats.normal import nlog10_p_from_z, z_from_nlog10_p
+
 __all__ = [
     "METHODS",
-    "AdjustedTests",
-    "StreamingFdr",
+    "SignificantTests",
     "SurvivorBound",
     "adjust",
     "bh_adjust",
     "bonferroni_adjust",
     "is_significant",
+    "significant_tests",
+    "survivor_levels",
 ]
 
 TIE = 1e-12  # an adjusted p this near alpha, in -log10, equals alpha; less is rounding error
-FINEST, COARSEST = 512, 8  # bins per decade of p in `SurvivorBound`
-MOST_BINS = 1 << 22  # of all families together, where COARSEST allows
-LAST_DECADE = 64  # -log10 p from here on share one bin
 
 
 def bh_adjust(nlog10_p: np.ndarray, n_tests: int | None = None) -> np.ndarray:
@@ -94,149 +94,130 @@ def is_significant(nlog10_q: np.ndarray, alpha: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class AdjustedTests:
-    """The significant tests of a stream, in the order of their keys.
+class SignificantTests:
+    """Which of the tests given are significant.
 
     Attributes
     ----------
-    key : int64 (tests,), as given, or the test's number in the stream.
-    family : int64 (tests,).
-    nlog10_p, nlog10_q : float64 (tests,), -log10 of p and of adjusted p.
-    n_tests, n_significant : int64 (families,), tests made and tests found.
+    place : int64 (found,), ascending: numbers of the tests in what was given.
+    nlog10_q : float64 (found,), -log10 of adjusted p.
+    n_significant : int64 (families,), tests found in each family.
     """
 
-    key: np.ndarray
-    family: np.ndarray
-    nlog10_p: np.ndarray
+    place: np.ndarray
     nlog10_q: np.ndarray
-    n_tests: np.ndarray
     n_significant: np.ndarray
 
 
-class StreamingFdr:
-    """Exact adjustment of any number of tests in families, given block by block in any partition.
+def significant_tests(
+    nlog10_p: np.ndarray, family: np.ndarray, n_tests: np.ndarray, alpha: float, *, method: str = "bh"
+) -> SignificantTests:
+    """Correct each family by itself and give the tests with adjusted p <= alpha.
 
     Parameters
     ----------
-    alpha : tests with adjusted p <= alpha are the result.
-    n_families : families are numbered 0 .. n_families - 1 and corrected separately.
-    method : "bh" or "bonferroni".
-    cutoffs : float64 (families,), lowest -log10 p that is kept; by default -log10 alpha, which keeps
-        alpha x (number of tests) under the null. `SurvivorBound.cutoffs` from an earlier pass over the same
-        tests keeps hardly more than the significant ones.
+    nlog10_p : float (tests,), without NaN. Tests that `SurvivorBound` excludes may be absent.
+    family : int (tests,), 0 .. families - 1.
+    n_tests : int64 (families,), tests made, absent ones included.
+
+    Raises
+    ------
+    ValueError
+        If a family, `alpha` or `method` makes no sense, or more tests are given than were made.
     """
+    _check_alpha(alpha)
+    correct = _method(method)
+    n_families = len(n_tests)
+    if family.size and not 0 <= family.min() <= family.max() < n_families:
+        raise ValueError(f"families {family.min()} to {family.max()} are given, there are {n_families}")
+    order = np.argsort(family, kind="stable")
+    bounds = np.searchsorted(family[order], np.arange(n_families + 1))
+    q = np.full(family.size, np.nan)
+    for number, (first, last) in enumerate(pairwise(bounds.tolist())):
+        if last > first:
+            places = order[first:last]
+            q[places] = correct(nlog10_p[places], int(n_tests[number]))
+    found = np.flatnonzero(is_significant(q, alpha))
+    return SignificantTests(found, q[found], np.bincount(family[found], minlength=n_families))
 
-    def __init__(
-        self, alpha: float, n_families: int = 1, *, method: str = "bh", cutoffs: np.ndarray | None = None
-    ) -> None:
-        _check_alpha(alpha)
-        self.alpha = alpha
-        self._adjust = _method(method)
-        lowest = -np.log10(alpha) - TIE
-        given = np.full(n_families, lowest) if cutoffs is None else np.asarray(cutoffs, dtype=np.float64)
-        if given.shape != (n_families,):
-            raise ValueError(f"cutoffs has shape {given.shape}, there are {n_families} families")
-        self._cutoffs = np.maximum(given, lowest)
-        self._n_tests = np.zeros(n_families, dtype=np.int64)
-        self._seen = 0
-        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
-    @property
-    def n_kept(self) -> int:
-        """Number of tests held in memory."""
-        return sum(part[0].size for part in self._kept)
+def survivor_levels(alpha: float, rarest: float = 1.0) -> np.ndarray:
+    """Levels of |z| for a `SurvivorBound`: the lowest is below that of p = alpha, by rounding only.
 
-    def update(
-        self,
-        nlog10_p: np.ndarray,
-        family: np.ndarray | int = 0,
-        *,
-        key: np.ndarray | None = None,
-        n_tests: np.ndarray | None = None,
-    ) -> None:
-        """Take in a block of tests.
+    Each p is a quarter of the one before; less where alpha is so large that, of tests without any effect,
+    more than a fifth of alpha's own share would reach the next level (see `SurvivorBound`). The last p is at
+    most alpha / 64 and `rarest`.
 
-        Parameters
-        ----------
-        nlog10_p : float array, -log10 p, NaN where no test was made.
-        family : family of each test (broadcast to the block) or of all.
-        key : int64, what to call each test in the result; by default its number in the stream.
-        n_tests : int64 (families,), how many tests the block stands for, when the caller has left out some
-            with p > alpha; by default those given that are not NaN.
-        """
-        values, made, _ = _checked(nlog10_p, None)
-        families = np.broadcast_to(np.asarray(family, dtype=np.int64), values.shape)
-        keys = np.arange(self._seen, self._seen + values.size).reshape(values.shape) if key is None else key
-        self._seen += values.size
-        self._n_tests += _block_counts(families[made], n_tests, self._n_tests.size)
-        with np.errstate(invalid="ignore"):
-            keep = values >= self._cutoffs[families]
-        if keep.any():
-            self._kept.append((values[keep], families[keep].copy(), np.asarray(keys, dtype=np.int64)[keep]))
-
-    def result(self) -> AdjustedTests:
-        """Adjust what was kept against the number of tests made, and give what is significant."""
-        empty = (np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-        p, family, key = (np.concatenate(parts) for parts in zip(empty, *self._kept, strict=True))
-        order = np.lexsort((key, family))
-        p, family, key = p[order], family[order], key[order]
-        q = np.full(p.size, np.nan)
-        bounds = np.searchsorted(family, np.arange(self._n_tests.size + 1))
-        for number, (first, last) in enumerate(pairwise(bounds.tolist())):
-            if last > first:
-                q[first:last] = self._adjust(p[first:last], int(self._n_tests[number]))
-        found = np.flatnonzero(is_significant(q, self.alpha))
-        found = found[np.argsort(key[found], kind="stable")]
-        return AdjustedTests(
-            key=key[found], family=family[found], nlog10_p=p[found], nlog10_q=q[found],
-            n_tests=self._n_tests.copy(),
-            n_significant=np.bincount(family[found], minlength=self._n_tests.size),
-        )  # fmt: skip
+    Returns
+    -------
+    float64 (levels,), ascending, each exact in float32, so that they mean the same in stores of either type.
+    """
+    _check_alpha(alpha)
+    ratio = np.log10(min(max(0.2 / alpha, 1.25), 4.0))
+    first = -np.log10(alpha)
+    deepest = max(first + np.log10(64.0), -np.log10(rarest))
+    wanted = first + ratio * np.arange(1 + int(np.ceil((deepest - first) / ratio)))
+    wanted[0] = max(first - 2 * TIE, 0.0)
+    z = z_from_nlog10_p(wanted).astype(np.float32)
+    z[0] = np.nextafter(z[0] * np.float32(1.0 - 1e-6), np.float32(0.0)) if z[0] > 0 else 0.0
+    return z.astype(np.float64)
 
 
 class SurvivorBound:
-    """First of two passes: where the significant tests of each family can lie, from counts alone.
+    """Where the significant tests of each family can lie, from numbers of tests alone.
 
-    Holds a histogram of -log10 p per family, so memory does not depend on the number of tests. A test is
-    significant only if p_(i) <= p_(k), k the largest j with p_(j) <= alpha j / m. A bin [a, b) of -log10 p
-    can hold such a p_(j) only if 10^-b <= alpha C / m, C the number of tests with -log10 p >= a. The lowest
-    bin that can gives the cutoff; every test below it has p_(j) > alpha j / m, that is m p_(j) / j > alpha,
-    so leaving it out changes no adjusted p that is <= alpha.
+    What is counted is how many tests of a family were made, and how many reach each of a few levels of |z|,
+    of which p is a falling function; so memory does not depend on the number of tests, and hardly on that of
+    families. With m tests made, a test is significant only if p_(i) <= p_(k), k the largest j with
+    p_(j) <= alpha j / m. Of the tests between one level and the next, those with a <= |z| < b, one can be
+    such a p_(j) only if p(b) < alpha C / m, C the number of tests with |z| >= a: p_(j) > p(b) and j <= C. The
+    lowest level whose tests can be is the bound; every test below it has p_(j) > alpha j / m, that is
+    m p_(j) / j > alpha, so leaving it out changes no adjusted p that is <= alpha, and no rank above it. The
+    same tests are enough for Bonferroni's correction, which finds a part of them.
+
+    The bound is near: C at the level below it is less than m p / alpha, p at the bound, so fewer tests
+    than p m / alpha lie above it, the number that would be found were p at the bound significant.
+
+    Parameters
+    ----------
+    alpha : level of significance. levels : float64 (levels,), see `survivor_levels`.
     """
 
-    def __init__(self, alpha: float, n_families: int = 1) -> None:
+    def __init__(self, alpha: float, levels: np.ndarray, n_families: int = 1) -> None:
         _check_alpha(alpha)
         self.alpha = alpha
-        first = -np.log10(alpha) - TIE
-        decades = max(LAST_DECADE - first, 1.0)
-        per_decade = min(FINEST, max(COARSEST, int(MOST_BINS / (decades * max(n_families, 1)))))
-        self._edges = first + np.arange(int(np.ceil(decades * per_decade))) / per_decade
-        n_bins = self._edges.size
-        self._counts = np.zeros((n_families, n_bins), dtype=np.int64)
-        self._n_tests = np.zeros(n_families, dtype=np.int64)
+        self.n_tests = np.zeros(n_families, dtype=np.int64)
+        self._reached = np.zeros((n_families, levels.size), dtype=np.int64)
+        self._upper = np.append(nlog10_p_from_z(levels[1:]), np.inf)
 
-    def update(
-        self, nlog10_p: np.ndarray, family: np.ndarray | int = 0, *, n_tests: np.ndarray | None = None
-    ) -> None:
-        """Count a block of tests; arguments as in `StreamingFdr.update`."""
-        values, made, _ = _checked(nlog10_p, None)
-        families = np.broadcast_to(np.asarray(family, dtype=np.int64), values.shape)
-        self._n_tests += _block_counts(families[made], n_tests, self._n_tests.size)
-        with np.errstate(invalid="ignore"):
-            keep = values >= self._edges[0]
-        place = np.searchsorted(self._edges, values[keep], side="right") - 1
-        np.add.at(self._counts, (families[keep], place), 1)
+    def update(self, family: np.ndarray, made: np.ndarray, reached: np.ndarray) -> None:
+        """Add counts of groups of tests.
 
-    def cutoffs(self) -> np.ndarray:
-        """Lowest -log10 p a significant test can have, float64 (families,); infinite where none can be."""
-        at_least = self._counts[:, ::-1].cumsum(axis=1)[:, ::-1]  # tests at or above a bin's lower edge
-        upper = np.append(self._edges[1:], np.inf)
-        # An empty family or bin has no candidate; the 1 only keeps its logarithm finite.
-        per_rank = np.log10(np.maximum(self._n_tests, 1))[:, None] - np.log10(np.maximum(at_least, 1))
-        needed = -np.log10(self.alpha) + per_rank
-        possible = (self._counts > 0) & (upper >= needed - TIE)
-        lowest = possible.argmax(axis=1)
-        return np.where(possible.any(axis=1), self._edges[lowest], np.inf)
+        Parameters
+        ----------
+        family : int (groups,). made : int (groups,), tests. reached : int (groups, levels), those of them
+            with |z| at or above each level.
+        """
+        np.add.at(self.n_tests, family, made)
+        np.add.at(self._reached, family, reached)
+
+    def lowest(self, looser: float = 1.0) -> np.ndarray:
+        """Number of the lowest level a significant test can have reached, int64 (families,).
+
+        As many as there are levels where no test can be significant. `looser` > 1 pretends that so many times
+        more tests reached each level: a guess from part of the tests that the others will hardly belie.
+        """
+        in_bin = np.diff(self._reached, axis=1, append=0) < 0
+        # A family or bin without tests has no candidate; the 1 only keeps its logarithm finite.
+        per_rank = np.log10(np.maximum(self.n_tests, 1))[:, None] - np.log10(np.maximum(self._reached, 1))
+        needed = -np.log10(self.alpha) + per_rank - np.log10(looser)
+        possible = in_bin & (self._upper >= needed - 2 * TIE)
+        return np.where(possible.any(axis=1), possible.argmax(axis=1), self._upper.size)
+
+    def n_survivors(self) -> int:
+        """Number of tests at or above the bounds, all families together."""
+        padded = np.append(self._reached, np.zeros((self.n_tests.size, 1), dtype=np.int64), axis=1)
+        return int(np.take_along_axis(padded, self.lowest()[:, None], axis=1).sum())
 
 
 def _checked(nlog10_p: np.ndarray, n_tests: int | None) -> tuple[np.ndarray, np.ndarray, int]:
@@ -249,20 +230,6 @@ def _checked(nlog10_p: np.ndarray, n_tests: int | None) -> tuple[np.ndarray, np.
     if n_tests is not None and n_tests < count:
         raise ValueError(f"n_tests is {n_tests}, but {count} tests are given")
     return values, made, count if n_tests is None else n_tests
-
-
-def _block_counts(family: np.ndarray, n_tests: np.ndarray | None, n_families: int) -> np.ndarray:
-    counted = np.bincount(family, minlength=n_families)
-    if counted.size > n_families:
-        raise ValueError(f"family {counted.size - 1} is given, there are {n_families}")
-    if n_tests is None:
-        return counted
-    given = np.asarray(n_tests, dtype=np.int64)
-    if given.shape != counted.shape or (given < counted).any():
-        raise ValueError(
-            f"n_tests is {given.tolist()}, but {counted.tolist()} tests of the families are given"
-        )
-    return given
 
 
 def _check_alpha(alpha: float) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from gputwas.analyses import fdr as analyses_fdr
+from gputwas.analyses import survivors
 from gputwas.analyses.fdr import adjust
 from gputwas.errors import InputError, ResourceError, UsageError
 from gputwas.stats.fdr import adjust as adjust_array
@@ -21,7 +22,9 @@ N_TRAITS = 11
 MODALITIES = ["T1", "dMRI", None]
 
 
-def make_store(folder: Path, block_size: int, *, seed: int = 3, hits: float = 0.06) -> AssociationStore:
+def make_store(
+    folder: Path, block_size: int, *, seed: int = 3, hits: float = 0.06, dtype: type = np.float32
+) -> AssociationStore:
     """A complete store with hits, missing values and one z beyond the range of p."""
     rng = np.random.default_rng(seed)
     n_models = sum(TISSUES.values())
@@ -38,7 +41,7 @@ def make_store(folder: Path, block_size: int, *, seed: int = 3, hits: float = 0.
         "modality": pa.array([MODALITIES[i % 3] for i in range(N_TRAITS)], pa.string()),
         "h2": [0.1] * N_TRAITS,
     })  # fmt: skip
-    z, effect = all_values(rng, n_models, hits)
+    z, effect = all_values(rng, n_models, hits, dtype)
     store = AssociationStore.create(
         folder, models=models, traits=traits, block_size=block_size, parameters={}, inputs={}
     )
@@ -58,12 +61,14 @@ def make_store(folder: Path, block_size: int, *, seed: int = 3, hits: float = 0.
     return AssociationStore.open(folder)
 
 
-def all_values(rng: np.random.Generator, n_models: int, hits: float) -> tuple[np.ndarray, np.ndarray]:
-    z = rng.standard_normal((n_models, N_TRAITS)).astype(np.float32)
+def all_values(
+    rng: np.random.Generator, n_models: int, hits: float, dtype: type
+) -> tuple[np.ndarray, np.ndarray]:
+    z = rng.standard_normal((n_models, N_TRAITS)).astype(dtype)
     z[rng.uniform(size=z.shape) < hits] *= 6
     z[rng.uniform(size=z.shape) < 0.1] = np.nan
     z[0, 0] = -45.0  # p underflows
-    effect = (z * 0.01).astype(np.float32)
+    effect = (z * 0.01).astype(dtype)
     effect[:, 4] = np.nan  # a trait without effect sizes
     return z, effect
 
@@ -125,23 +130,78 @@ def test_block_size_changes_nothing(tmp_path: Path, family: str) -> None:
     assert all(table.equals(tables[0]) for table in tables[1:])
 
 
-def test_little_memory_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Fills with the label and number of blocks of each reading of a store."""
+    seen: list[tuple[str, int]] = []
+    read_all = survivors._read_all
+
+    def watched(chosen, shards, levels, most, lowest, label):  # type: ignore[no-untyped-def]
+        if shards:
+            seen.append((label, len(shards)))
+        return read_all(chosen, shards, levels, most, lowest, label)
+
+    monkeypatch.setattr(survivors, "_read_all", watched)
+    return seen
+
+
+def test_reads_once_where_few_are_significant(tmp_path: Path, readings: list[tuple[str, int]]) -> None:
+    store = make_store(tmp_path / "s", 1, hits=0.001)
+    assert adjust(store).table.num_rows > 0
+    assert readings == [("FDR, reading", 33)]
+
+
+@pytest.mark.parametrize("family", ["study", "tissue", "modality", "trait"])
+def test_reads_again_only_what_was_guessed_too_high(
+    tmp_path: Path, readings: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    monkeypatch.setattr(survivors, "_processors", lambda: 1)
+    store = make_store(tmp_path / "s", 1, hits=0.5)  # so many that p far above alpha / 64 is significant
+    found = adjust(store, family=family)
+    assert as_dict(found.table) == by_one_call(store, labels_of(store, family), 0.05, "bh")
+    (first, n_first), (second, n_second) = readings
+    assert (first, n_first, second) == ("FDR, reading", 33, "FDR, reading again")
+    assert 0 < n_second < 33
+
+
+def test_little_memory_changes_nothing(
+    tmp_path: Path, readings: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survivors, "_processors", lambda: 1)
     store = make_store(tmp_path / "s", 3)
-    plain = adjust(store, family="tissue")
-    passes = []
-    tests = analyses_fdr._tests
-
-    def watched(chosen, alpha, label):  # type: ignore[no-untyped-def]
-        passes.append(label)
-        return tests(chosen, alpha, label)
-
-    monkeypatch.setattr(analyses_fdr, "_tests", watched)
-    monkeypatch.setattr(analyses_fdr, "BYTES_PER_KEPT", 1000.0)
-    monkeypatch.setattr(analyses_fdr, "BYTES_PER_FOUND", 1.0)
-    budget = 1000 * (plain.table.num_rows + 2)  # what is significant fits, what has p <= alpha does not
-    small = adjust(store, family="tissue", memory=str(budget))
-    assert passes[-2:] == ["counting", "correcting"]
+    plain = adjust(store, family="study")
+    chosen = analyses_fdr._select(store, "study", None, None)
+    kept = survivors.find_survivors(chosen, 0.05, 10**9)
+    assert kept is not None
+    readings.clear()
+    monkeypatch.setattr(survivors, "LOOSER", 1e3)  # guesses so low that too many are kept at first
+    monkeypatch.setattr(survivors, "BYTES_PER_KEPT", 1000)
+    monkeypatch.setattr(analyses_fdr, "BYTES_PER_FOUND", 1)
+    small = adjust(store, family="study", memory=str(1000 * kept.key.size))
+    assert readings == [("FDR, reading", 12), ("FDR, reading again", 12)]
     assert small.table.equals(plain.table) and small.families.equals(plain.families)
+
+
+def test_refuses_survivors_that_do_not_fit(tmp_path: Path, readings: list[tuple[str, int]]) -> None:
+    store = make_store(tmp_path / "s", 3)
+    with pytest.raises(ResourceError, match="smaller alpha"):
+        adjust(store, alpha=1.0, memory="20kB")
+    assert len(readings) == 1
+
+
+def test_float64_store(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", 4, dtype=np.float64)
+    assert store.read_block("Liver", 0).dtype == np.float64
+    for family, method in (("study", "bh"), ("modality", "bonferroni")):
+        found = adjust(store, family=family, method=method)
+        assert as_dict(found.table) == by_one_call(store, labels_of(store, family), 0.05, method)
+
+
+@pytest.mark.parametrize("alpha", [1e-5, 0.2, 0.5, 1.0])
+def test_any_level(tmp_path: Path, alpha: float) -> None:
+    store = make_store(tmp_path / "s", 4)
+    expected = by_one_call(store, labels_of(store, "tissue"), alpha, "bh")
+    assert as_dict(adjust(store, alpha=alpha, family="tissue").table) == expected
 
 
 def test_refuses_a_table_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

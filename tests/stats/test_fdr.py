@@ -1,4 +1,4 @@
-"""Adjusted p-values against R's p.adjust, scipy, and a formula written out; streams against one call."""
+"""Adjusted p-values against R's p.adjust, scipy, and a formula written out; survivors against all tests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from scipy.stats import false_discovery_control
 
 from gputwas.stats import fdr
 from gputwas.stats.fdr import (
-    StreamingFdr,
     SurvivorBound,
     adjust,
     bh_adjust,
     bonferroni_adjust,
     is_significant,
+    significant_tests,
+    survivor_levels,
 )
+from gputwas.stats.normal import nlog10_p_from_z, z_from_nlog10_p
 
+ONE_FAMILY = np.zeros(1, dtype=np.int64)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -74,18 +77,15 @@ def test_equals_r_within_columns(r_padjust: dict[str, np.ndarray]) -> None:
     assert_adjusted(ours, r_padjust["bh_within_column"])
 
 
-def test_streams_real_data_by_family(r_padjust: dict[str, np.ndarray]) -> None:
+def test_real_data_by_family(r_padjust: dict[str, np.ndarray]) -> None:
     p = r_padjust["neglog10p_from_z"]
     names, family = np.unique(r_padjust["column"], return_inverse=True)
-    stream = StreamingFdr(0.05, names.size)
-    for first in range(0, p.size, 1000):
-        stream.update(p[first : first + 1000], family[first : first + 1000])
-    found = stream.result()
+    found = significant_tests(p, family, np.bincount(family, minlength=names.size), 0.05)
     expected = r_padjust["bh_within_column"]
-    assert found.key.tolist() == np.flatnonzero(expected <= 0.05).tolist()
-    assert found.n_tests.tolist() == np.bincount(family).tolist()
-    positive = expected[found.key] > 0
-    assert np.allclose(10.0 ** -found.nlog10_q[positive], expected[found.key][positive], rtol=1e-6, atol=0)
+    assert found.place.tolist() == np.flatnonzero(expected <= 0.05).tolist()
+    assert found.n_significant.tolist() == np.bincount(family, weights=expected <= 0.05).tolist()
+    positive = expected[found.place] > 0
+    assert np.allclose(10.0 ** -found.nlog10_q[positive], expected[found.place][positive], rtol=1e-6, atol=0)
 
 
 p_values = st.lists(
@@ -121,89 +121,101 @@ def test_leaving_out_large_p_changes_no_significant_result(p: list[float], alpha
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[int], float, int]:
-    """Tests with ties, missing values and hits, their families, a partition into blocks, and a level."""
-    n = draw(st.integers(1, 200))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    p = rng.uniform(size=n) ** draw(st.sampled_from([1.0, 2.0, 8.0, 60.0]))
-    values = -np.log10(np.maximum(p, 1e-300))
-    values[rng.uniform(size=n) < 0.1] = np.nan
-    values[rng.uniform(size=n) < 0.3] = draw(st.floats(0.0, 5.0))  # ties
+def studies(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """z with ties and hits, their families, a level, and the number of families."""
     n_families = draw(st.integers(1, 4))
-    cuts = sorted(draw(st.lists(st.integers(0, n), max_size=8)))
+    n = draw(st.integers(0, 400))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    z = rng.standard_normal(n)
+    z[rng.uniform(size=n) < draw(st.sampled_from([0.0, 0.05, 0.6]))] *= 4
+    z = np.round(z, draw(st.integers(1, 6))).astype(np.float32).astype(np.float64)
     return (
-        values,
+        z,
         rng.integers(n_families, size=n),
-        cuts,
-        draw(st.sampled_from([0.01, 0.05, 0.2, 1.0])),
+        draw(st.sampled_from([1e-4, 0.01, 0.05, 0.2, 1.0])),
         n_families,
     )
 
 
-@given(streams(), st.sampled_from(["bh", "bonferroni"]), st.booleans())
-def test_stream_equals_one_call(
-    data: tuple[np.ndarray, np.ndarray, list[int], float, int], method: str, twice: bool
+def bound_of(
+    z: np.ndarray, family: np.ndarray, alpha: float, n_families: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bound of each family as a number of level, and as |z|; counted in two parts."""
+    levels = survivor_levels(alpha)
+    bound = SurvivorBound(alpha, levels, n_families)
+    for part in (slice(None, z.size // 3), slice(z.size // 3, None)):
+        reached = (np.abs(z[part])[:, None] >= levels).astype(np.int64)
+        bound.update(family[part], np.ones(reached.shape[0], dtype=np.int64), reached)
+    lowest = bound.lowest()
+    least = np.append(levels, np.inf)[lowest]
+    assert bound.n_survivors() == np.count_nonzero(np.abs(z) >= least[family])
+    assert bound.n_tests.tolist() == np.bincount(family, minlength=n_families).tolist()
+    return lowest, least
+
+
+@given(studies(), st.sampled_from(["bh", "bonferroni"]))
+def test_survivors_give_what_all_tests_give(
+    data: tuple[np.ndarray, np.ndarray, float, int], method: str
 ) -> None:
-    values, family, cuts, alpha, n_families = data
-    blocks = [(v, f) for v, f in zip(np.split(values, cuts), np.split(family, cuts), strict=True)]
-    cutoffs = None
-    if twice:
-        bound = SurvivorBound(alpha, n_families)
-        for block, of in blocks:
-            bound.update(block, of)
-        cutoffs = bound.cutoffs()
-    stream = StreamingFdr(alpha, n_families, method=method, cutoffs=cutoffs)
-    for block, of in blocks:
-        stream.update(block, of)
-    found = stream.result()
-    whole = np.full(values.size, np.nan)
+    z, family, alpha, n_families = data
+    p = nlog10_p_from_z(z)
+    n_tests = np.bincount(family, minlength=n_families)
+    whole = np.full(z.size, np.nan)
     for number in range(n_families):
-        whole[family == number] = adjust(values[family == number], method)
+        whole[family == number] = adjust(p[family == number], method)
     expected = np.flatnonzero(is_significant(whole, alpha))
-    assert found.key.tolist() == expected.tolist()
-    assert np.array_equal(found.nlog10_q, whole[expected])
-    assert np.array_equal(found.nlog10_p, values[expected])
-    assert found.family.tolist() == family[expected].tolist()
-    made = ~np.isnan(values)
-    assert found.n_tests.tolist() == np.bincount(family[made], minlength=n_families).tolist()
-    assert found.n_significant.tolist() == np.bincount(family[expected], minlength=n_families).tolist()
+    _, least = bound_of(z, family, alpha, n_families)
+    kept = np.flatnonzero(np.abs(z) >= least[family])
+    for places in (np.arange(z.size), kept):
+        found = significant_tests(p[places], family[places], n_tests, alpha, method=method)
+        assert places[found.place].tolist() == expected.tolist()
+        assert np.array_equal(found.nlog10_q, whole[expected])
+        assert found.n_significant.tolist() == np.bincount(family[expected], minlength=n_families).tolist()
 
 
-def test_two_passes_keep_little_more_than_what_is_found() -> None:
+def test_few_more_survive_than_are_found() -> None:
     rng = np.random.default_rng(5)
-    values = -np.log10(rng.uniform(size=200_000))
-    values[:50] += 8.0
-    bound = SurvivorBound(0.05)
-    bound.update(values)
-    stream = StreamingFdr(0.05, cutoffs=bound.cutoffs())
-    stream.update(values)
-    found = stream.result().key.size
-    assert found >= 50
-    assert stream.n_kept <= found + 5  # one pass keeps 10,000
+    z = rng.standard_normal(200_000)
+    z[:2000] += 5.0
+    _, least = bound_of(z, np.zeros(z.size, dtype=np.int64), 0.05, 1)
+    found = np.count_nonzero(is_significant(bh_adjust(nlog10_p_from_z(z)), 0.05))
+    assert found >= 1500
+    assert np.count_nonzero(np.abs(z) >= least[0]) <= 1.25 * found  # p <= 0.05 keeps 12,000
 
 
-@pytest.mark.parametrize("alpha", [0.05, 1e-70])
-def test_coarse_bins_of_many_families_lose_nothing(alpha: float) -> None:
-    n_families = 3_000
-    rng = np.random.default_rng(8)
-    family = rng.integers(n_families, size=30_000)
-    values = -np.log10(rng.uniform(size=family.size)) * np.where(rng.uniform(size=family.size) < 0.01, 90, 1)
-    bound, whole = SurvivorBound(alpha, n_families), StreamingFdr(alpha, n_families)
-    bound.update(values, family)
-    whole.update(values, family)
-    part = StreamingFdr(alpha, n_families, cutoffs=bound.cutoffs())
-    part.update(values, family)
-    assert whole.result().key.size > 20
-    assert np.array_equal(part.result().key, whole.result().key)
-    assert np.array_equal(part.result().nlog10_q, whole.result().nlog10_q)
-    assert part.n_kept <= whole.n_kept
+@given(st.floats(1e-300, 1.0), st.floats(1e-12, 1.0))
+def test_levels_begin_at_alpha_and_go_down_far_enough(alpha: float, rarest: float) -> None:
+    levels = survivor_levels(alpha, rarest)
+    p = nlog10_p_from_z(levels)
+    assert np.all(np.diff(levels) > 0) and levels[0] >= 0
+    assert np.array_equal(levels, levels.astype(np.float32))
+    assert p[0] <= -np.log10(alpha) <= p[0] + 1e-5 * max(1.0, p[0])
+    assert 10.0 ** (-np.log10(alpha) - p[-1]) <= 1 / 64 * (1 + 1e-5 * max(1.0, p[-1]))
+    assert p[-1] >= -np.log10(rarest) * (1 - 1e-5)
 
 
-def test_cutoff_is_infinite_where_nothing_can_be_significant() -> None:
-    bound = SurvivorBound(0.05, 2)
-    bound.update(np.array([0.1, 0.3, 9.0]), np.array([0, 0, 1]))
-    assert bound.cutoffs()[0] == np.inf
-    assert bound.cutoffs()[1] <= 9.0
+@pytest.mark.parametrize("alpha", [1e-9, 0.05, 0.3, 1.0])
+def test_a_test_at_alpha_reaches_the_lowest_level(alpha: float) -> None:
+    z = z_from_nlog10_p(np.array([max(-np.log10(alpha), 0.0)]))
+    for value in (z, z.astype(np.float32), np.nextafter(z.astype(np.float32), np.float32(0))):
+        if is_significant(nlog10_p_from_z(value.astype(np.float64)), alpha):
+            assert abs(value[0]) >= survivor_levels(alpha)[0]
+
+
+def test_no_level_where_nothing_can_be_significant() -> None:
+    z = np.array([0.1, -0.3, -9.0])
+    lowest, least = bound_of(z, np.array([0, 0, 1]), 0.05, 3)
+    n_levels = survivor_levels(0.05).size
+    assert lowest.tolist() == [n_levels, n_levels - 1, n_levels]
+    assert least[0] == least[2] == np.inf and least[1] <= 9.0
+
+
+def test_a_looser_bound_is_lower() -> None:
+    levels = survivor_levels(0.05)
+    bound = SurvivorBound(0.05, levels)
+    bound.update(np.array([0]), np.array([1000]), np.array([[100, 25, 10, 8]]))
+    assert bound.lowest() == levels.size - 1
+    assert bound.lowest(2.0) == levels.size - 2  # 20 of 1000 are more than 1/64, 10 are not
 
 
 def test_works_where_p_underflows() -> None:
@@ -228,24 +240,18 @@ def test_missing_tests_do_not_count() -> None:
 def test_nothing_gives_nothing() -> None:
     assert bh_adjust(np.empty(0)).size == 0
     assert np.isnan(bonferroni_adjust(np.array([np.nan]))).all()
-    found = StreamingFdr(0.05, 3).result()
-    assert found.key.size == 0 and found.n_tests.tolist() == [0, 0, 0]
-
-
-def test_counts_given_with_hopeless_tests_left_out() -> None:
-    values = np.array([4.0, 0.2, 3.0, 0.1, np.nan])
-    whole, filtered = StreamingFdr(0.05), StreamingFdr(0.05)
-    whole.update(values)
-    filtered.update(values[[0, 2]], key=np.array([0, 2]), n_tests=np.array([4]))
-    assert np.array_equal(whole.result().nlog10_q, filtered.result().nlog10_q)
-    assert whole.result().key.tolist() == filtered.result().key.tolist() == [0, 2]
+    none = np.empty(0, dtype=np.int64)
+    found = significant_tests(np.empty(0), none, np.zeros(3, dtype=np.int64), 0.05)
+    assert found.place.size == 0 and found.n_significant.tolist() == [0, 0, 0]
 
 
 def test_input_is_left_alone() -> None:
     values = np.array([1.0, np.nan, 3.0])
     values.setflags(write=False)
     bh_adjust(values)
-    StreamingFdr(0.5).update(values)
+    given = values[[0, 2]]
+    given.setflags(write=False)
+    significant_tests(given, np.zeros(2, dtype=np.int64), np.array([2]), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -253,13 +259,13 @@ def test_input_is_left_alone() -> None:
     [
         (lambda: bh_adjust(np.array([-0.1])), "negative"),
         (lambda: bh_adjust(np.ones(3), 2), "n_tests is 2"),
-        (lambda: StreamingFdr(0.0), "alpha"),
-        (lambda: StreamingFdr(1.5), "alpha"),
-        (lambda: StreamingFdr(0.05, method="holm"), "holm"),
+        (lambda: survivor_levels(0.0), "alpha"),
+        (lambda: SurvivorBound(1.5, np.ones(4)), "alpha"),
+        (lambda: significant_tests(np.ones(1), ONE_FAMILY, np.ones(1), 2.0), "alpha"),
+        (lambda: significant_tests(np.ones(1), ONE_FAMILY, np.ones(1), 0.5, method="holm"), "holm"),
         (lambda: adjust(np.ones(1), "by"), "bonferroni"),
-        (lambda: StreamingFdr(0.05, 2).update(np.ones(2), 2), "family 2"),
-        (lambda: StreamingFdr(0.05).update(np.ones(2), n_tests=np.array([1])), "n_tests"),
-        (lambda: StreamingFdr(0.05, 2, cutoffs=np.ones(3)), "2 families"),
+        (lambda: significant_tests(np.ones(1), ONE_FAMILY + 2, np.ones(2), 0.05), "families 2 to 2"),
+        (lambda: significant_tests(np.ones(2), np.repeat(ONE_FAMILY, 2), np.ones(1), 0.05), "n_tests is 1"),
     ],
 )
 def test_refuses(call: object, words: str) -> None:
