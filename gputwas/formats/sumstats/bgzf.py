@@ -22,6 +22,7 @@ _READ_BYTES = 1 << 20
 _GZIP_READ = 1 << 19
 _RUN_BYTES = 1 << 20  # of inflated text in one job: jobs are many for the threads and few for the interpreter
 _MOST_THREADS = 16
+_EMPTY = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")  # a member of no text
 
 
 def gzip_reader(raw: io.RawIOBase | bytes) -> Any:
@@ -110,7 +111,8 @@ class BgzfReader:
 
     def _read_plainly(self, members: bytes) -> None:
         """Hand everything from `members` on to the plain reader."""
-        rest = [members, *(run for run, _, _ in self._waiting), self._left]
+        # Behind a member zeros are padding: the first one tells the reader that it stands there.
+        rest = [_EMPTY, members, *(run for run, _, _ in self._waiting), self._left]
         self._waiting.clear()
         self._runs, self._left = iter(()), b""
         self._ended = True

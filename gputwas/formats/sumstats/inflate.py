@@ -27,6 +27,7 @@ BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 64 << 20
 _QUEUED = 2  # blocks waiting; with one being filled and one being parsed, memory is about four blocks
 _PIECE = 1 << 20  # bytes asked for at a time: they are counted through while they are in the cache
+_ROUND = 1 << 16  # sizes differ by what is left of a last line: rounded up, one is as good as the other
 _PATIENCE = 10.0  # seconds that the end of a reading waits for its thread, which may wait for a server
 
 _MAGIC = (
@@ -248,7 +249,7 @@ class _Buffers:
         self._held = [held for held in self._held if len(held) >= size]
         if len(self._held) > _QUEUED + 3:
             self._held.pop(0)
-        self._held.append(np.empty(size, dtype=np.uint8))
+        self._held.append(np.empty(-(-size // _ROUND) * _ROUND, dtype=np.uint8))
         return self._held[-1]
 
 

@@ -93,8 +93,12 @@ class _S3Connection:
 
 
 def _state(file: Any) -> RemoteState:
-    said = {name.decode(): value.decode() for name, value in (file.metadata() or {}).items()}
+    said = {_text(name): _text(value) for name, value in (file.metadata() or {}).items()}
     return RemoteState(file.size(), said.get("ETag"), said.get("Last-Modified"))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _passing(call: Callable[[], Result]) -> Result:
