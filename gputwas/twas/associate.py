@@ -17,18 +17,16 @@ import numpy as np
 
 from gputwas.backends.choose import Backend, choose_backend
 from gputwas.backends.memory import memory_budget, peak_memory
-from gputwas.errors import InputError, UsageError
+from gputwas.errors import UsageError
 from gputwas.stores.associations import AssociationStore
-from gputwas.stores.gwas import GwasStore
-from gputwas.stores.models import ModelSet, read_models_store
 from gputwas.twas.blocks import BlockRun
-from gputwas.twas.panel import find_panel
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_multiplying
 from gputwas.twas.provenance import association_inputs
+from gputwas.twas.selection import Selection, select
 from gputwas.twas.spredixcan import Scorer, prepare_scorer
 
-__all__ = ["AssociateReport", "AssociateSettings", "associate"]
+__all__ = ["AssociateReport", "AssociateSettings", "associate", "plan_selection"]
 
 log = logging.getLogger(__name__)
 
@@ -108,34 +106,32 @@ def associate(
     """
     settings = settings or AssociateSettings()
     started = time.monotonic()
-    model_set, gwas_store = _chosen_models(models, tissues), GwasStore.open(gwas)
-    names = _chosen_traits(gwas_store, traits)
-    rows = find_panel(gwas_store.panel, model_set.panel)
+    chosen = select(models, gwas, traits=traits, tissues=tissues)
     backend = choose_backend(settings.backend)
-    plan = _plan(model_set, len(names), settings, backend)
+    plan = plan_selection(chosen, settings, backend)
     log.info("plan: %s", plan.describe())
-    scorer = prepare_scorer(model_set, backend, settings.method)
-    store = _open_store(out, model_set, gwas_store, names, plan, backend, settings, scorer)
+    scorer = prepare_scorer(chosen.models, backend, settings.method)
+    store = _open_store(out, chosen, plan, backend, settings, scorer)
     with store:
-        run = BlockRun(model_set, gwas_store, store, scorer, rows, plan, settings.precision)
-        computed = run.all_blocks()
-        seconds = time.monotonic() - started
+        computed = BlockRun(chosen, store, scorer, plan, settings.precision).all_blocks()
         report = AssociateReport(
-            n_traits=len(names), n_tissues=len(model_set.tissues), n_models=model_set.n_models,
-            n_patterns=len({store.pattern_of(name) for name in names}), blocks_computed=computed,
-            blocks_kept=store.n_blocks - computed,
-            variants_found=model_set.panel.num_rows if rows is None else rows.found,
-            n_variants=model_set.panel.num_rows, device=backend.device, plan=plan, seconds=seconds,
+            n_traits=len(chosen.traits), n_tissues=len(chosen.models.tissues), n_models=chosen.models.n_models,
+            n_patterns=len({store.pattern_of(name) for name in chosen.traits}), blocks_computed=computed,
+            blocks_kept=store.n_blocks - computed, variants_found=chosen.variants_found,
+            n_variants=chosen.n_variants, device=backend.device, plan=plan,
+            seconds=time.monotonic() - started,
         )  # fmt: skip
         if computed or not store.is_complete:
             store.finish(_provenance(report, backend, settings))
     return report
 
 
-def _plan(models: ModelSet, n_traits: int, settings: AssociateSettings, backend: Backend) -> Plan:
+def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend) -> Plan:
+    """How the work is cut for this backend and these settings; raises as `make_plan`."""
+    models = chosen.models
     slices = [models.tissue_slice(tissue) for tissue in models.tissues]
     size = StudySize(
-        traits=n_traits, variants=models.panel.num_rows, models=models.n_models,
+        traits=len(chosen.traits), variants=chosen.n_variants, models=models.n_models,
         entries=int(models.offsets[-1]), triangles=int(models.ld_offsets[-1]),
         largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
     )  # fmt: skip
@@ -147,56 +143,19 @@ def _plan(models: ModelSet, n_traits: int, settings: AssociateSettings, backend:
     )  # fmt: skip
 
 
-def _chosen_models(path: str | os.PathLike[str], tissues: Sequence[str] | None) -> ModelSet:
-    models = read_models_store(path)
-    if tissues is None:
-        return models
-    if absent := [tissue for tissue in tissues if tissue not in models.tissues]:
-        raise InputError(
-            "there is no such tissue in the model store",
-            path=path,
-            found=", ".join(absent[:5]),
-            remedy=f"Its tissues are {', '.join(models.tissues)}.",
-        )
-    return models.subset(tissues)
-
-
-def _chosen_traits(gwas: GwasStore, traits: Sequence[str] | None) -> list[str]:
-    """Traits in the order of the store, so that the same choice gives the same blocks."""
-    known = gwas.traits
-    if not known:
-        raise InputError(
-            "the GWAS store holds no trait", path=gwas.path, remedy="Add some: gputwas gwas import."
-        )
-    if traits is None:
-        return known
-    wanted = set(traits)
-    absent = sorted(wanted - set(known))
-    if absent:
-        raise InputError(
-            "there is no such trait in the GWAS store",
-            path=gwas.path,
-            found=", ".join(absent[:5]),
-            remedy=f"See what is there: gputwas gwas list {gwas.path}.",
-        )
-    return [name for name in known if name in wanted]
-
-
 def _open_store(
     out: str | os.PathLike[str],
-    models: ModelSet,
-    gwas: GwasStore,
-    traits: list[str],
+    chosen: Selection,
     plan: Plan,
     backend: Backend,
     settings: AssociateSettings,
     scorer: Scorer,
 ) -> AssociationStore:
-    table = gwas.traits_table(traits)
-    kept = [name for name in models.models.column_names if name not in MODEL_COLUMNS_LEFT_OUT]
+    models, table = chosen.models.models, chosen.gwas.traits_table(chosen.traits)
+    kept = [name for name in models.column_names if name not in MODEL_COLUMNS_LEFT_OUT]
     return AssociationStore.create(
         out,
-        models=models.models.select(kept),
+        models=models.select(kept),
         traits=table,
         block_size=plan.block_size,
         parameters={
@@ -204,7 +163,7 @@ def _open_store(
             "backend": backend.name,
             "method": type(scorer.products).__name__.strip("_"),
         },
-        inputs=association_inputs(models, gwas, traits),
+        inputs=association_inputs(chosen.models, chosen.gwas, chosen.traits),
         overwrite=settings.overwrite,
     )
 

@@ -14,12 +14,9 @@ import numpy as np
 from gputwas.progress import progress
 from gputwas.stores.arrow import padded_matrix
 from gputwas.stores.associations import AssociationStore
-from gputwas.stores.gwas import GwasStore
-from gputwas.stores.models import ModelSet
-from gputwas.stores.panel import PanelMap
-from gputwas.twas.panel import on_panel
 from gputwas.twas.patterns import PatternBook, usable_variance
 from gputwas.twas.plan import Plan
+from gputwas.twas.selection import Selection
 from gputwas.twas.spredixcan import Scorer
 from gputwas.twas.tiles import TileScorer
 
@@ -34,30 +31,21 @@ class BlockRun:
 
     Parameters
     ----------
-    models, gwas, store : the stores, the last one open for writing. scorer : made of the models.
-    rows : the way from the panel of the GWAS to that of the models; None if they are the same.
+    chosen : what is scored. store : open for writing. scorer : made of the same models.
     plan : how many traits at once. precision : of the results, "float32" or "float64".
     """
 
     def __init__(
-        self,
-        models: ModelSet,
-        gwas: GwasStore,
-        store: AssociationStore,
-        scorer: Scorer,
-        rows: PanelMap | None,
-        plan: Plan,
-        precision: str,
+        self, chosen: Selection, store: AssociationStore, scorer: Scorer, plan: Plan, precision: str
     ) -> None:
-        self._models, self._gwas, self._store = models, gwas, store
-        self._scorer, self._rows, self._plan = scorer, rows, plan
+        self._chosen, self._store, self._scorer, self._plan = chosen, store, scorer, plan
         self._dtype = np.dtype(precision).type
         self._patterns = PatternBook(store, scorer.variance)
         self._spare: list[Results] = []  # fresh memory costs more than the sums that go into it
         self._tiles = None
         if plan.tiled:
             self._tiles = TileScorer(
-                scorer.operator, models.panel.num_rows, threads=plan.threads, dtype=self._dtype
+                scorer.operator, chosen.n_variants, threads=plan.threads, dtype=self._dtype
             )
 
     def all_blocks(self) -> int:
@@ -96,7 +84,7 @@ class BlockRun:
         return bool(left)
 
     def _missing(self, block: int) -> list[str]:
-        return [tissue for tissue in self._models.tissues if not self._store.has_block(tissue, block)]
+        return [tissue for tissue in self._chosen.models.tissues if not self._store.has_block(tissue, block)]
 
     def _write(self, writers: ThreadPoolExecutor, block: int, results: Results) -> list[Future[None]]:
         return [
@@ -127,20 +115,20 @@ class BlockRun:
         """Arrays (models, traits) for z and effect, those of an earlier block where they are large enough."""
         if spare is not None and spare[0].shape[1] >= traits:
             return spare[0][:, :traits], spare[1][:, :traits]
-        rows = self._models.tissue_slice(tissue)
+        rows = self._chosen.models.tissue_slice(tissue)
         models = rows.stop - rows.start
         return padded_matrix(models, traits, self._dtype), padded_matrix(models, traits, self._dtype)
 
     def _score_tile(self, traits: list[str], columns: slice, results: Results) -> list[str]:
         """Score a few traits into columns of the results, on the processor; returns their patterns."""
         assert self._tiles is not None
-        z, beta = self._columns(traits)
+        z, beta = self._chosen.columns(traits)
         keys = [self._patterns.key(column) for column in z]
         distinct = list(dict.fromkeys(keys))
         order = self._tiles.order
         variance = np.stack([usable_variance(self._patterns[key])[order] for key in distinct])
         out = [
-            (self._models.tissue_slice(tissue), z_of[:, columns], effect_of[:, columns])
+            (self._chosen.models.tissue_slice(tissue), z_of[:, columns], effect_of[:, columns])
             for tissue, (z_of, effect_of) in results.items()
         ]
         self._tiles.score(z, beta, variance, np.array([distinct.index(key) for key in keys]), out)
@@ -148,22 +136,16 @@ class BlockRun:
 
     def _score_batch(self, traits: list[str], columns: slice, results: Results) -> list[str]:
         """Score traits into columns of the results, by array products; returns their patterns."""
-        z, beta = self._columns(traits)
+        z, beta = self._chosen.columns(traits)
         keys = [self._patterns.key(column) for column in z]
         distinct = list(dict.fromkeys(keys))
         patterns = [self._patterns[key] for key in distinct]
         pattern_of = np.array([distinct.index(key) for key in keys])
         batch = self._scorer.products.load(np.stack(z), _stacked(beta, z[0].size))
         for tissue, (z_of, effect_of) in results.items():
-            models = self._models.tissue_slice(tissue)
+            models = self._chosen.models.tissue_slice(tissue)
             z_of[:, columns], effect_of[:, columns] = self._scorer.score(batch, models, patterns, pattern_of)
         return keys
-
-    def _columns(self, traits: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
-        """z and beta of traits, each float32 (variants of the models,), NaN where missing."""
-        found = [self._gwas.read(trait) for trait in traits]
-        z = [on_panel(column, self._rows) for column, _ in found]
-        return z, [None if column is None else on_panel(column, self._rows) for _, column in found]
 
 
 def _stacked(beta: list[np.ndarray | None], variants: int) -> np.ndarray | None:
