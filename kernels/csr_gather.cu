@@ -4,38 +4,55 @@
 //   z_sums[m, t]      = sum over l in model m, z[l, t] known, of z_weights[l]      * z[l, t]
 //   effect_sums[m, t] = sum over the same l                   of effect_weights[l] * beta[l, t]
 //
-// Layout: z and beta are (variants, traits), traits contiguous, so the 32 lanes of a warp read 128
-// adjacent bytes of one SNP row; a warp owns one model and 32 traits, a block `WARPS` models.
-// Bytes moved per model and trait: 8 n in (float32 z and beta), 16 out; the weights (20 n bytes a
-// model) are read once per 32 traits and broadcast. Arithmetic: 4 n double operations, far below
-// the balance point of a data-centre card, so the kernel is bound by memory. Registers: under 40,
-// no shared memory; 8 warps a block let 2,048 threads reside on a multiprocessor.
-#include "csr_gather.h"
+// A thread owns one model and four traits (gather_four.cuh). Block (x, y): x threads along the traits, a power
+// of two up to 32, y models; neighbours in y are neighbours in the order of the models, so models in genome
+// order find each other's rows in L1, and concurrent blocks find theirs in L2. No shared memory, no
+// communication between threads. Bytes, operations, registers: README.md.
+#include "gather_four.cuh"
 
-constexpr int LANES = 32;
+template <bool WITH_EFFECT>
+__device__ __forceinline__ void sums_of_model(
+    const long long* __restrict__ offsets, const int* __restrict__ variants,
+    const double* __restrict__ z_weights, const double* __restrict__ effect_weights,
+    const float* __restrict__ z, const float* __restrict__ beta,
+    double* __restrict__ z_sums, double* __restrict__ effect_sums,
+    const long long model, const long long stride) {
+    const long long first = offsets[model], last = offsets[model + 1];
+    const long long step = (long long)gridDim.y * blockDim.x * TRAITS_OF_A_THREAD;
+    long long trait = ((long long)blockIdx.y * blockDim.x + threadIdx.x) * TRAITS_OF_A_THREAD;
+    for (; trait < stride; trait += step) {
+        GatherSums sums[TRAITS_OF_A_THREAD];
+        gather_four<WITH_EFFECT>(
+            sums, first, last, variants, z_weights, effect_weights, z, beta, stride, trait);
+        double2* z_out = reinterpret_cast<double2*>(z_sums + model * stride + trait);
+        z_out[0] = {sums[0].z, sums[1].z};
+        z_out[1] = {sums[2].z, sums[3].z};
+        if (WITH_EFFECT) {
+            double2* effect_out = reinterpret_cast<double2*>(effect_sums + model * stride + trait);
+            effect_out[0] = {sums[0].effect, sums[1].effect};
+            effect_out[1] = {sums[2].effect, sums[3].effect};
+        }
+    }
+}
 
-extern "C" __global__ void csr_gather(
+extern "C" __global__ void __launch_bounds__(256) csr_gather(
     const long long* __restrict__ offsets,      // (models + 1)
     const int* __restrict__ variants,           // (nnz) rows of z and beta
     const double* __restrict__ z_weights,       // (nnz) w * sigma
     const double* __restrict__ effect_weights,  // (nnz) w * sigma^2
-    const float* __restrict__ z,                // (variants, traits)
-    const float* __restrict__ beta,             // (variants, traits)
-    double* __restrict__ z_sums,                // (models, traits)
-    double* __restrict__ effect_sums,           // (models, traits)
+    const float* __restrict__ z,                // (variants, stride), 16-byte aligned
+    const float* __restrict__ beta,             // (variants, stride), not read without effect
+    double* __restrict__ z_sums,                // (models, stride)
+    double* __restrict__ effect_sums,           // (models, stride), not written without effect
     const long long models,
-    const long long traits) {
+    const long long stride,  // traits and padding, a multiple of 4
+    const int with_effect) {
     const long long model = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     if (model >= models) return;
-    const long long first = offsets[model], last = offsets[model + 1];
-    const long long stride = (long long)gridDim.y * LANES;
-    for (long long trait = (long long)blockIdx.y * LANES + threadIdx.x; trait < traits; trait += stride) {
-        GatherSums sums = {0.0, 0.0};
-        for (long long l = first; l < last; ++l) {
-            const long long at = (long long)variants[l] * traits + trait;
-            gather_add(sums, z_weights[l], effect_weights[l], z[at], beta[at]);
-        }
-        z_sums[model * traits + trait] = sums.z;
-        effect_sums[model * traits + trait] = sums.effect;
-    }
+    if (with_effect)
+        sums_of_model<true>(
+            offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, stride);
+    else
+        sums_of_model<false>(
+            offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, stride);
 }

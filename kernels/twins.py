@@ -1,6 +1,7 @@
 """Array-API twins of the CUDA kernels: the same function of the same arrays, on any array library.
 
 Each twin is the definition that its kernel is tested against, and what runs where there is no CUDA device.
+The twin of masked_var_g.cu is the array-API way of `gputwas.twas.variance`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-__all__ = ["padded_gather"]
+from gputwas.kernels.bits import count_bits
+
+__all__ = ["bitset_counts", "padded_gather", "padded_scores", "tie_averaged_ranks"]
 
 Array = Any
 
@@ -48,3 +51,81 @@ def padded_gather(
     if beta is None:
         return z_sums, None
     return z_sums, weighted_sum(effect_weights, xp.reshape(xp.take(beta, rows, axis=0), shape))
+
+
+def padded_scores(
+    lengths: Array,
+    variants: Array,
+    z_weights: Array,
+    effect_weights: Array,
+    z: Array,
+    beta: Array | None,
+    var_g: Array,
+    pattern_of: Array,
+) -> tuple[Array, Array | None]:
+    """z-scores and effect sizes of models of one padded length (twin of score_gather.cu).
+
+    Parameters
+    ----------
+    lengths, variants, z_weights, effect_weights, z, beta : as in `padded_gather`.
+    var_g : (models, patterns) float64. pattern_of : (traits,) integer, column of `var_g` of each trait.
+
+    Returns
+    -------
+    z, effect : (traits, models) float64, NaN where var_g is not positive; None without beta.
+    """
+    xp = array_namespace(z_weights)
+    z_sums, effect_sums = padded_gather(lengths, variants, z_weights, effect_weights, z, beta)
+    unknown = xp.asarray(xp.nan, dtype=var_g.dtype)
+    usable = xp.where(var_g > 0, var_g, unknown)
+    of_traits = xp.take(usable, pattern_of, axis=1)
+    scores = xp.permute_dims(z_sums * (1 / xp.sqrt(of_traits)), (1, 0))
+    if effect_sums is None:
+        return scores, None
+    return scores, xp.permute_dims(effect_sums * (1 / of_traits), (1, 0))
+
+
+def tie_averaged_ranks(values: Array, order: Array) -> Array:
+    """Ranks from sorted order, ties averaged (twin of tie_averaged_ranks.cu).
+
+    Parameters
+    ----------
+    values : (sequences, n) floating. order : (sequences, n) int64, `argsort` of each row with NaN last.
+
+    Returns
+    -------
+    (sequences, n) of the dtype of `values`: mean of the positions, from 1, of all values equal to this one;
+        NaN where the value is NaN.
+    """
+    xp = array_namespace(values)
+    rows, size = values.shape
+    if rows == 0 or size == 0:
+        return xp.zeros_like(values)
+    starts_of_rows = xp.arange(rows, dtype=xp.int64)[:, None] * size
+    flat_order = xp.reshape(order + starts_of_rows, (-1,))
+    ordered = xp.reshape(xp.take(xp.reshape(values, (-1,)), flat_order), (rows, size))
+    begins = xp.concat([xp.ones((rows, 1), dtype=xp.bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    run = xp.cumulative_sum(xp.astype(xp.reshape(begins, (-1,)), xp.int64)) - 1
+    (first,) = xp.nonzero(xp.reshape(begins, (-1,)))
+    after = xp.concat([first[1:], xp.asarray([rows * size], dtype=first.dtype)])
+    twice = xp.reshape(xp.take(first + after - 1, run), (rows, size)) - 2 * starts_of_rows
+    ranks = xp.astype(twice, values.dtype) / 2 + 1
+    ranks = xp.where(xp.isnan(ordered), ordered, ranks)
+    back = xp.argsort(flat_order, stable=False)  # a permutation has no ties
+    return xp.reshape(xp.take(xp.reshape(ranks, (-1,)), back), (rows, size))
+
+
+def bitset_counts(sets: Array, lists: Array) -> Array:
+    """Common members of every set and every list (twin of bitset_counts.cu).
+
+    Parameters
+    ----------
+    sets : (sets, words) uint32; lists : (lists, words) uint32. Holds sets x lists x words words at once.
+
+    Returns
+    -------
+    (sets, lists) int32.
+    """
+    xp = array_namespace(sets)
+    common = count_bits(sets[:, None, :] & lists[None, :, :])
+    return xp.astype(xp.sum(common, axis=2, dtype=xp.uint32), xp.int32)

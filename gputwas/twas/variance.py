@@ -6,10 +6,12 @@ once per pattern of missing SNPs, not once per trait.
 
 Models are taken in groups of one padded length and a bounded number, so that the same array-API code runs on
 every library; the padded arrays are built on the host from the packed triangles and live for one group only.
+On CUDA a kernel reads the packed triangles themselves, which stay on the device, for many patterns at once.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +29,14 @@ __all__ = [
     "length_groups",
     "padded_length",
     "pattern_variance",
+    "pattern_variances",
     "quadratic_forms",
 ]
 
 ROUNDING = 1e-12  # a sum below this share of its absolute terms has cancelled: SNPs in perfect LD, say
 MOST_TRIANGLE_ENTRIES = 4_000_000  # of padded LD in one group: 32 MB of float64
+MOST_PATTERNS = 64  # for one launch of the kernel: 13 bytes per model and pattern
+RESIDENT_SHARE = 4  # triangles may take one part in so many of the device memory that is free
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ def quadratic_forms(
     -------
     (n,) float64, summed in float64; exactly 0 where the terms cancel up to rounding (`ROUNDING`).
     """
+    resident = _resident(operator, backend)
+    if resident is not None:
+        everything = np.ones((1, _n_variants(operator)), dtype=bool)
+        forms, _, _ = _by_kernel(resident, values, everything, backend)
+        return np.where(operator.lengths[models] > 0, forms[models, 0], 0.0)
     result = np.zeros(operator.n_models)
     sums = backend.compiled(_triangle_sums)
     groups = length_groups(models, operator.lengths, backend.name, most=MOST_TRIANGLE_ENTRIES, triangles=True)
@@ -145,30 +155,68 @@ def pattern_variance(
 ) -> PatternVariance:
     """SNPs used, var_g and status of every model when only `present` variants have a z-score.
 
+    `present` is (variants,) bool; other parameters and notes as in `pattern_variances`.
+    """
+    return pattern_variances(operator, present[None, :], full_var_g, in_ld, backend)[0]
+
+
+def pattern_variances(
+    operator: ScoreOperator,
+    present: np.ndarray,
+    full_var_g: np.ndarray,
+    in_ld: np.ndarray,
+    backend: Backend,
+) -> list[PatternVariance]:
+    """SNPs used, var_g and status of every model under each of several patterns of missing SNPs.
+
     Parameters
     ----------
-    present : (variants,) bool. full_var_g : (models,) float64 var_g with all SNPs present, from
-        `quadratic_forms`. in_ld : (models,) bool, whether the gene is in the covariance at all.
+    present : (patterns, variants) bool, the variants that have a z-score.
+    full_var_g : (models,) float64 var_g with all SNPs present, from `quadratic_forms`.
+    in_ld : (models,) bool, whether the gene is in the covariance at all.
 
     Notes
     -----
     var_g = (w·m)ᵀ Γ (w·m) with m the mask of present SNPs (Barbeira et al. 2018,
     doi:10.1038/s41467-018-03621-1, with the reference program's rule that a SNP missing in the GWAS leaves
-    both the sum and the variance). Only models that miss a SNP are computed anew.
+    both the sum and the variance). Models that miss no SNP keep `full_var_g` to the bit.
     """
-    mask = present[operator.variants]
-    n_used = _segment_counts(mask, operator.offsets)
-    n_any = _segment_counts(present[operator.all_variants], operator.all_offsets)
+    resident = _resident(operator, backend)
+    if resident is None:
+        return [_by_groups(operator, mask, full_var_g, in_ld, backend) for mask in present]
+    found = []
+    for start in range(0, len(present), MOST_PATTERNS):
+        columns = _by_kernel(resident, operator.weights, present[start : start + MOST_PATTERNS], backend)
+        for var_g, n_used, in_gwas in zip(*(column.T for column in columns), strict=True):
+            kept = np.where((n_used > 0) & (n_used == operator.lengths), full_var_g, var_g)
+            found.append(_explained(n_used, kept, in_gwas > 0, in_ld))
+    return found
+
+
+def _by_groups(
+    operator: ScoreOperator, mask: np.ndarray, full_var_g: np.ndarray, in_ld: np.ndarray, backend: Backend
+) -> PatternVariance:
+    """One pattern on any library; only models that miss a SNP are computed anew."""
+    of_entries = mask[operator.variants]
+    n_used = _segment_counts(of_entries, operator.offsets)
+    n_any = _segment_counts(mask[operator.all_variants], operator.all_offsets)
     var_g = np.where(n_used > 0, full_var_g, np.nan)
     touched = np.flatnonzero((n_used > 0) & (n_used < operator.lengths))
     if touched.size:
-        var_g[touched] = quadratic_forms(operator, operator.weights * mask, touched, backend)
-    status = np.full(operator.n_models, Status.OK, dtype=np.uint8)
+        var_g[touched] = quadratic_forms(operator, operator.weights * of_entries, touched, backend)
+    return _explained(n_used, var_g, n_any > 0, in_ld)
+
+
+def _explained(
+    n_used: np.ndarray, var_g: np.ndarray, in_gwas: np.ndarray, in_ld: np.ndarray
+) -> PatternVariance:
+    """The answer with its status; arguments (models,), `in_gwas` true where any SNP is present."""
+    status = np.full(n_used.size, Status.OK, dtype=np.uint8)
     status[var_g == 0] = Status.ZERO_VARIANCE
     status[var_g < 0] = Status.NEGATIVE_VARIANCE
     status[n_used == 0] = Status.NO_SNP_IN_LD
     status[(n_used == 0) & ~in_ld] = Status.NOT_IN_LD
-    status[n_any == 0] = Status.NO_SNP_IN_GWAS
+    status[~in_gwas] = Status.NO_SNP_IN_GWAS
     return PatternVariance(n_used.astype(np.int32), var_g, status)
 
 
@@ -176,3 +224,55 @@ def _segment_counts(mask: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """(models,) int64 number of true entries in each CSR row."""
     running = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
     return running[offsets[1:]] - running[offsets[:-1]]
+
+
+@dataclass(frozen=True)
+class _Resident:
+    """What the kernel reads of an operator, on the device."""
+
+    offsets: Any
+    variants: Any
+    ld_offsets: Any
+    ld: Any
+    all_offsets: Any
+    all_variants: Any
+
+
+_residents: dict[int, _Resident] = {}  # by identity of the operator, dropped with it
+
+
+def _resident(operator: ScoreOperator, backend: Backend) -> _Resident | None:
+    """The operator on the CUDA device, put there at the first call; None elsewhere or if it is too large."""
+    if backend.name != "cupy":
+        return None
+    key = id(operator)
+    if key not in _residents:
+        free = backend.free_memory()
+        if free is not None and operator.ld.nbytes > free // RESIDENT_SHARE:
+            return None
+        names = _Resident.__dataclass_fields__
+        put = {name: backend.asarray(np.ascontiguousarray(getattr(operator, name))) for name in names}
+        _residents[key] = _Resident(**put)
+        weakref.finalize(operator, _residents.pop, key, None).atexit = False
+    return _residents[key]
+
+
+def _by_kernel(
+    resident: _Resident, weights: np.ndarray, present: np.ndarray, backend: Backend
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """var_g, SNPs used and whether any SNP is present, all (models, patterns), from the CUDA kernel."""
+    from gputwas.kernels.bits import pack_bits
+    from gputwas.kernels.launch import masked_var_g
+
+    found = masked_var_g(
+        resident.offsets, resident.variants, backend.asarray(np.ascontiguousarray(weights)),
+        resident.ld_offsets, resident.ld, resident.all_offsets, resident.all_variants,
+        pack_bits(backend.asarray(present)), rounding=ROUNDING,
+    )  # fmt: skip
+    var_g, n_used, in_gwas = (backend.to_numpy(array) for array in found)
+    return var_g, n_used, in_gwas
+
+
+def _n_variants(operator: ScoreOperator) -> int:
+    """Length of a mask that covers every SNP of the models."""
+    return int(operator.all_variants.max(initial=-1)) + 1
