@@ -3,10 +3,9 @@
 In: the identifiers of the panel once, then those of each batch of rows. Out: pairs (row of the batch, row of
 the panel). An identifier may stand for several panel rows (a multi-allelic site); the alleles decide later.
 
-The look-up costs a few array passes over the bytes of the identifiers and no Python per variant: every
-identifier gets a 64-bit polynomial hash through one cumulative sum over the whole text buffer, a table of the
-leading bits of the panel's hashes rejects nearly every row that is not wanted, and what remains is compared
-as text, so a collision of hashes costs time but never gives a wrong pair.
+The look-up costs a few array passes and no Python per variant: every identifier gets a 64-bit hash, a table
+of the leading bits of the panel's hashes rejects nearly every row that is not wanted, and what remains is
+compared as text, so a collision of hashes costs time but never gives a wrong pair.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gputwas.variants.text_hash import hash_texts
+
 __all__ = ["VariantIndex", "best_candidates"]
 
 _Rows = npt.NDArray[np.int64]
-_Hashes = npt.NDArray[np.uint64]
 
-_BASE = 0x9E3779B97F4A7C15  # odd, hence invertible modulo 2**64
-_MIX = np.uint64(0xD6E8FEB86659FD93)
 _BITS_PER_ID = 4  # the table has 2**4 or more entries per identifier, so it lets about 6 % of strangers pass
 
 
@@ -36,9 +34,8 @@ class VariantIndex:
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
         self._ids = _as_strings(ids)
-        self._power = _Powers()
         valid = np.flatnonzero(np.asarray(pc.is_valid(self._ids)))
-        hashes = self._power.hash(self._ids)[valid]
+        hashes = hash_texts(self._ids)[valid]
         # Stable: the panel rows of one identifier stay in ascending order.
         order = np.argsort(hashes, kind="stable")
         self._rows = valid[order]
@@ -67,7 +64,7 @@ class VariantIndex:
             panel rows appears k times, one that is not in the panel not at all.
         """
         texts = _as_strings(ids)
-        hashes = self._power.hash(texts)
+        hashes = hash_texts(texts)
         candidates = np.flatnonzero(self._present[(hashes >> self._shift).astype(np.int64)])
         wanted = hashes[candidates]
         place = np.searchsorted(self._hashes, wanted)
@@ -106,55 +103,7 @@ def best_candidates(rows: _Rows, reason: npt.NDArray[np.uint8]) -> _Rows:
     return order[first]
 
 
-class _Powers:
-    """Powers of the hash's base and of its inverse modulo 2**64, as many as the longest buffer needs."""
-
-    def __init__(self) -> None:
-        self._up = np.ones(1, np.uint64)
-        self._down = np.ones(1, np.uint64)
-
-    def _grow(self, size: int) -> None:
-        if len(self._up) >= size:
-            return
-        size = max(size, 2 * len(self._up))
-        inverse = pow(_BASE, -1, 1 << 64)
-        for name, base in (("_up", _BASE), ("_down", inverse)):
-            factors = np.full(size, base, np.uint64)
-            factors[0] = 1
-            setattr(self, name, np.multiply.accumulate(factors))
-
-    def hash(self, texts: pa.StringArray) -> _Hashes:
-        """Hash every text: uint64 (rows,). Equal texts have equal hashes wherever they stand.
-
-        With prefix sums P_k = sum_{i<k} (byte_i + 1) b^i, a text in bytes [s, e) has the value
-        (P_e - P_s) b^-s; the arithmetic wraps around at 2**64.
-        """
-        offsets, data = _buffers(texts)
-        self._grow(len(data) + 1)
-        prefix = np.zeros(len(data) + 1, np.uint64)
-        np.cumsum((data.astype(np.uint64) + np.uint64(1)) * self._up[: len(data)], out=prefix[1:])
-        start, stop = offsets[:-1], offsets[1:]
-        value = (prefix[stop] - prefix[start]) * self._down[start]
-        value ^= value >> np.uint64(32)
-        value *= _MIX
-        return value ^ (value >> np.uint64(29))
-
-
 def _as_strings(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     return ids if ids.type in (pa.string(), pa.large_string()) else ids.cast(pa.string())
-
-
-def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Offsets (rows + 1,) into, and bytes of, the part of the text buffer that the array uses."""
-    if len(texts) == 0:
-        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
-    width = np.dtype(np.int64 if texts.type == pa.large_string() else np.int32)
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, width, count=len(texts) + 1, offset=texts.offset * width.itemsize)
-    first, last = int(offsets[0]), int(offsets[-1])
-    if data_buffer is None or first == last:
-        return np.zeros(len(texts) + 1, np.int64), np.zeros(0, np.uint8)
-    data = np.frombuffer(data_buffer, np.uint8, count=last - first, offset=first)
-    return offsets.astype(np.int64) - first, data
