@@ -15,7 +15,7 @@ from typing import Literal
 
 from gputwas.errors import UsageError
 
-__all__ = ["ExecutorChoice", "available_cores", "open_executor", "parse_executor"]
+__all__ = ["ExecutorChoice", "Share", "available_cores", "open_executor", "parse_executor", "share_of_worker"]
 
 FORMS = "local, local:N (N processes here), dask:tcp://HOST:PORT or dask:SCHEDULER_FILE.json"
 
@@ -59,6 +59,23 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a job may use of its machine: so many threads, and one of so many parts of the memory."""
+
+    threads: int
+    parts: int
+
+
+def share_of_worker(executor: Executor | None, jobs: int) -> Share:
+    """How workers share their machines, if there are so many jobs in all."""
+    here = getattr(executor, "n_here", 1)
+    together = max(1, min(here, jobs))
+    if executor is None or here > 1:
+        return Share(max(1, available_cores() // together), together)
+    return Share(getattr(executor, "threads_each", 1), 1)
 
 
 @contextmanager

@@ -79,16 +79,25 @@ class ClusterExecutor(Executor):
         self._client = client
         self._executor = client.get_executor(pure=False)
         self._asked = float("-inf")
-        self._threads = 1
+        self._threads = [1]
 
     @property
     def n_workers(self) -> int:
         """Jobs that the cluster can run at a time, all machines together, as it was a moment ago."""
+        return sum(self._look())
+
+    @property
+    def threads_each(self) -> int:
+        """Threads that a job may use: those of the smallest worker process, as it was a moment ago."""
+        return min(self._look())
+
+    def _look(self) -> list[int]:
+        """Threads of every worker process."""
         if time.monotonic() - self._asked > SECONDS_BETWEEN_LOOKS:
             with contextlib.suppress(
                 OSError, TimeoutError, ValueError
             ):  # a lost scheduler is told by the jobs
-                self._threads = sum(self._client.nthreads().values())
+                self._threads = list(self._client.nthreads().values()) or [1]
             self._asked = time.monotonic()
         return self._threads
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from threading import Event
@@ -27,7 +26,6 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 _WAITING_PER_WORKER = 2
 _FEWEST_WAITING = 4
-_KEPT = 4  # things that a process keeps ready for its next jobs, see `kept_in_process`
 
 
 class WorkerLost(ResourceError):
@@ -127,27 +125,25 @@ def _result(done: Future[Result], job: object) -> Result:
         ) from error
 
 
-_kept: OrderedDict[Hashable, Any] = OrderedDict()
+_kept: dict[str, tuple[Hashable, Any]] = {}
 _kept_lock = threading.RLock()
 
 
-def kept_in_process(key: Hashable, make: Callable[[], Result]) -> Result:
+def kept_in_process(kind: str, key: Hashable, make: Callable[[], Result]) -> Result:
     """What `make` returns, made once per process and kept for the jobs that follow.
 
     So any executor will do, without telling it how to prepare its workers. A worker of a cluster lives on
-    from run to run, therefore only the few things used last are kept.
+    from run to run, therefore only the last one of each kind is kept.
 
     Parameters
     ----------
-    key : what it is and from which contents (their digest): under another key it is made anew.
+    kind : what it is. key : from which contents (their digest): under another key it is made anew.
     """
     with _kept_lock:
-        if key not in _kept:
-            _kept[key] = make()
-            while len(_kept) > _KEPT:
-                _kept.popitem(last=False)
-        _kept.move_to_end(key)
-        return _kept[key]
+        if kind not in _kept or _kept[kind][0] != key:
+            _kept.pop(kind, None)  # its memory goes before the next one is made
+            _kept[kind] = key, make()
+        return _kept[kind][1]
 
 
 def shared_folder(path: str) -> str:

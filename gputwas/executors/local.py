@@ -34,6 +34,10 @@ T = TypeVar("T")
 class LocalExecutor(Executor):
     """N spawned processes, each started when it is first needed.
 
+    Attributes
+    ----------
+    n_workers : their number, and so of jobs at a time. n_here : of them, those that share this machine.
+
     Processes are spawned, not forked: readers have threads, and a fork copies locks that a thread holds.
 
     Parameters
@@ -44,6 +48,7 @@ class LocalExecutor(Executor):
 
     def __init__(self, workers: int, *, devices: int = 0) -> None:
         self.n_workers = workers
+        self.n_here = workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="gputwas-worker")
         self._idle: LifoQueue[_Process] = LifoQueue()  # the last one used is warm
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")

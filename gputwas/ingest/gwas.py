@@ -399,7 +399,7 @@ def _import_missing(
 def _import_one(job: _Job) -> _Imported | GputwasError:
     """Read one trait and store it; an error that its file causes is a result, so that other traits go on."""
     store = job.open_store()
-    panel = kept_in_process(("panel of GWAS", store.panel_digest), lambda: PanelIndex(store.panel))
+    panel = kept_in_process("panel of GWAS", store.panel_digest, lambda: PanelIndex(store.panel))
     try:
         statistics, metadata = _read_one(job, panel)
     except GputwasError as error:

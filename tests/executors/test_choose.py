@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gputwas.errors import ResourceError, UsageError
-from gputwas.executors.choose import ExecutorChoice, available_cores, open_executor, parse_executor
+from gputwas.executors.choose import (
+    ExecutorChoice,
+    Share,
+    available_cores,
+    open_executor,
+    parse_executor,
+    share_of_worker,
+)
 from gputwas.executors.local import LocalExecutor, device_of_worker
 
 
@@ -99,3 +106,20 @@ def test_no_scheduler(tmp_path, monkeypatch):
 )
 def test_one_gpu_for_each_worker_in_turn(devices, visible, expected):
     assert [device_of_worker(worker, devices, visible) for worker in range(5)] == expected
+
+
+def test_workers_share_the_cores_and_the_memory_of_their_machine(monkeypatch):
+    monkeypatch.setattr("gputwas.executors.choose.available_cores", lambda: 16)
+
+    class Cluster:
+        threads_each = 3
+
+    assert share_of_worker(None, 9) == Share(16, 1), "this process has everything"
+    with LocalExecutor(4) as local:
+        assert share_of_worker(local, 100) == Share(4, 4)
+        assert share_of_worker(local, 3) == Share(5, 3), "there is work for three only"
+    with LocalExecutor(64) as many:
+        assert share_of_worker(many, 100) == Share(1, 64)
+    assert share_of_worker(Cluster(), 100) == Share(3, 1), "its workers have memory of their own"
+    with ThreadPoolExecutor(4) as foreign:
+        assert share_of_worker(foreign, 100) == Share(1, 1)

@@ -42,7 +42,7 @@ def environment_of(name: str) -> tuple[int, str | None]:
 def prepared(number: int) -> tuple[int, int]:
     """Process, and how often it prepared itself."""
     time.sleep(0.05)
-    return os.getpid(), len(kept_in_process("once", lambda: [made.append(1), made][1]))
+    return os.getpid(), len(kept_in_process("once", 1, lambda: [made.append(1), made][1]))
 
 
 made: list[int] = []
