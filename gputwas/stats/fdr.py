@@ -135,10 +135,24 @@ def significant_tests(
     q = np.full(family.size, np.nan)
     for number, (first, last) in enumerate(pairwise(bounds.tolist())):
         if last > first:
-            places = order[first:last]
+            places = _ranked(nlog10_p, order[first:last], int(n_tests[number]), alpha)
             q[places] = correct(nlog10_p[places], int(n_tests[number]))
     found = np.flatnonzero(is_significant(q, alpha))
     return SignificantTests(found, q[found], np.bincount(family[found], minlength=n_families))
+
+
+def _ranked(nlog10_p: np.ndarray, places: np.ndarray, n_tests: int, alpha: float) -> np.ndarray:
+    """Those of the places that are worth sorting: the argument of `SurvivorBound`, until nothing falls away.
+
+    With C tests left, one can be significant only if its p <= alpha C / m.
+    """
+    values = nlog10_p[places]
+    while places.size and places.size <= n_tests:
+        able = values >= -np.log10(alpha) + np.log10(n_tests / places.size) - 2 * TIE
+        if able.all():
+            break
+        places, values = places[able], values[able]
+    return places
 
 
 def survivor_levels(alpha: float, rarest: float = 1.0) -> np.ndarray:
