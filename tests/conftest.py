@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from gputwas.backends.choose import Backend, choose_backend
 from gputwas.errors import ResourceError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# The first call of a compiled kernel compiles it; on a busy machine anything may take its time.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,22 @@ class Backend:
         """Copy a device array to the host."""
         return array.get() if self.name == "cupy" else np.asarray(array)
 
+    @property
+    def out_of_memory(self) -> tuple[type[Exception], ...]:
+        """What the library raises when an array does not fit; smaller batches may."""
+        if self.name != "cupy":
+            return (MemoryError,)
+        import cupy
+
+        return (MemoryError, cupy.cuda.memory.OutOfMemoryError)
+
+    def release_memory(self) -> None:
+        """Give back what the library keeps of freed arrays, so that another shape finds room."""
+        if self.name == "cupy":
+            import cupy
+
+            cupy.get_default_memory_pool().free_all_blocks()
+
     def free_memory(self) -> int | None:
         """Bytes free on the device, or None when it shares the host's memory."""
         if self.name != "cupy":

@@ -56,9 +56,12 @@ def associate(
     ] = "float32",
     memory: Memory = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", "-j", help="Threads over tissues (default: cores).", min=1)
+        int | None, typer.Option("--workers", "-j", help="Threads that score traits (default: cores).", min=1)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing store.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the run would hold, move and take; write nothing.")
+    ] = False,
 ) -> None:
     """Score every model against every trait (S-PrediXcan).
 
@@ -67,6 +70,8 @@ def associate(
     Examples:
 
         gputwas associate --models models --gwas gwas --out associations
+
+        gputwas associate --models models --gwas gwas --dry-run
 
         gputwas associate --tissue Brain_Amygdala --backend cupy --memory 16GB
     """
@@ -83,6 +88,14 @@ def associate(
         workers=workers,
         overwrite=overwrite,
     )
+    if dry_run:
+        from gputwas.twas.associate import dry_run as forecast
+
+        expected = forecast(
+            models, gwas, out, traits=trait or None, tissues=tissue or None, settings=settings
+        )
+        print_table(("", "expected"), expected.rows())
+        return
     report = run(models, gwas, out, traits=trait or None, tissues=tissue or None, settings=settings)
     logging.getLogger("gputwas").info(
         "%s: %d traits x %d models in %d tissues (%d blocks computed, %d already there); %.1f s on %s",

@@ -272,6 +272,10 @@ class GwasStore(StoreHandle):
                 out[row] = np.nan if beta is None else beta
         return out
 
+    def file_of(self, trait: str) -> str:
+        """Path of a trait's file; an InputError if there is no such trait."""
+        return self._existing(trait)
+
     def _file(self, trait: str) -> str:
         return os.path.join(self.path, _TRAITS, file_stem(trait) + SUFFIX)
 

@@ -17,16 +17,18 @@ import numpy as np
 
 from gputwas.backends.choose import Backend, choose_backend
 from gputwas.backends.memory import memory_budget, peak_memory
-from gputwas.errors import UsageError
+from gputwas.errors import InputError, UsageError
 from gputwas.stores.associations import AssociationStore
 from gputwas.twas.blocks import BlockRun
+from gputwas.twas.forecast import Forecast, forecast
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_multiplying
 from gputwas.twas.provenance import association_inputs
+from gputwas.twas.scoring import method_name
 from gputwas.twas.selection import Selection, select
 from gputwas.twas.spredixcan import Scorer, prepare_scorer
 
-__all__ = ["AssociateReport", "AssociateSettings", "associate", "plan_selection"]
+__all__ = ["AssociateReport", "AssociateSettings", "associate", "dry_run", "plan_selection"]
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +117,8 @@ def associate(
     with store:
         computed = BlockRun(chosen, store, scorer, plan, settings.precision).all_blocks()
         report = AssociateReport(
-            n_traits=len(chosen.traits), n_tissues=len(chosen.models.tissues), n_models=chosen.models.n_models,
+            n_traits=len(chosen.traits), n_tissues=len(chosen.models.tissues),
+            n_models=chosen.models.n_models,
             n_patterns=len({store.pattern_of(name) for name in chosen.traits}), blocks_computed=computed,
             blocks_kept=store.n_blocks - computed, variants_found=chosen.variants_found,
             n_variants=chosen.n_variants, device=backend.device, plan=plan,
@@ -124,6 +127,36 @@ def associate(
         if computed or not store.is_complete:
             store.finish(_provenance(report, backend, settings))
     return report
+
+
+def dry_run(
+    models: str | os.PathLike[str],
+    gwas: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    traits: Sequence[str] | None = None,
+    tissues: Sequence[str] | None = None,
+    settings: AssociateSettings | None = None,
+) -> Forecast:
+    """What `associate` with the same arguments would do and take; writes nothing, errors alike."""
+    settings = settings or AssociateSettings()
+    chosen = select(models, gwas, traits=traits, tissues=tissues)
+    backend = choose_backend(settings.backend)
+    plan = plan_selection(chosen, settings, backend)
+    there = 0 if settings.overwrite else _blocks_there(out)
+    dtype = np.dtype(settings.precision).type
+    return forecast(chosen, plan, backend, settings.method, out, dtype=dtype, blocks_there=there)
+
+
+def _blocks_there(out: str | os.PathLike[str]) -> int:
+    """Blocks that an earlier run has left whole; 0 if there is no such store, which the run itself judges."""
+    try:
+        store = AssociationStore.open(out)
+    except InputError:
+        return 0
+    return sum(
+        all(store.has_block(tissue, block) for tissue in store.tissues) for block in range(store.n_blocks)
+    )
 
 
 def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend) -> Plan:
@@ -161,7 +194,7 @@ def _open_store(
         parameters={
             "precision": settings.precision,
             "backend": backend.name,
-            "method": type(scorer.products).__name__.strip("_"),
+            "method": method_name(plan, scorer),
         },
         inputs=association_inputs(chosen.models, chosen.gwas, chosen.traits),
         overwrite=settings.overwrite,

@@ -14,16 +14,15 @@ import numpy as np
 from gputwas.progress import progress
 from gputwas.stores.arrow import padded_matrix
 from gputwas.stores.associations import AssociationStore
-from gputwas.twas.patterns import PatternBook, usable_variance
+from gputwas.twas.patterns import PatternBook
 from gputwas.twas.plan import Plan
+from gputwas.twas.scoring import Results, Scoring
 from gputwas.twas.selection import Selection
 from gputwas.twas.spredixcan import Scorer
-from gputwas.twas.tiles import TileScorer
 
 __all__ = ["BlockRun"]
 
 WRITERS = 2  # threads that write files: while one waits for the disk the other fills its file
-Results = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 class BlockRun:
@@ -38,15 +37,11 @@ class BlockRun:
     def __init__(
         self, chosen: Selection, store: AssociationStore, scorer: Scorer, plan: Plan, precision: str
     ) -> None:
-        self._chosen, self._store, self._scorer, self._plan = chosen, store, scorer, plan
+        self._chosen, self._store, self._plan = chosen, store, plan
         self._dtype = np.dtype(precision).type
         self._patterns = PatternBook(store, scorer.variance)
         self._spare: list[Results] = []  # fresh memory costs more than the sums that go into it
-        self._tiles = None
-        if plan.tiled:
-            self._tiles = TileScorer(
-                scorer.operator, chosen.n_variants, threads=plan.threads, dtype=self._dtype
-            )
+        self._scoring = Scoring(chosen, scorer, plan, self._dtype, self._patterns)
 
     def all_blocks(self) -> int:
         """Compute the blocks that are not on disk yet; returns how many.
@@ -80,7 +75,9 @@ class BlockRun:
                 ThreadPoolExecutor(self._plan.threads, "score") as scorers,
                 ThreadPoolExecutor(WRITERS, "write") as writers,
             ):
-                _wait(self._write(writers, block, self._score_block(block, left, scorers)))
+                results = self._score_block(block, left, scorers)
+                _wait(self._write(writers, block, results))
+                self._spare = [results]
         return bool(left)
 
     def _missing(self, block: int) -> list[str]:
@@ -97,14 +94,7 @@ class BlockRun:
         traits = self._store.block_traits(block)
         spare = self._spare.pop() if self._spare else {}
         results = {tissue: self._empty(tissue, len(traits), spare.get(tissue)) for tissue in tissues}
-        step = self._plan.width
-        cuts = [slice(start, min(start + step, len(traits))) for start in range(0, len(traits), step)]
-        score = self._score_batch if self._tiles is None else self._score_tile
-
-        def of_cut(cut: slice) -> list[str]:
-            return score(traits[cut], cut, results)
-
-        keys = [key for found in pool.map(of_cut, cuts) for key in found]
+        keys = self._scoring.score(traits, results, pool)
         self._patterns.write(keys)
         self._store.write_block_patterns(block, keys)
         return results
@@ -118,42 +108,6 @@ class BlockRun:
         rows = self._chosen.models.tissue_slice(tissue)
         models = rows.stop - rows.start
         return padded_matrix(models, traits, self._dtype), padded_matrix(models, traits, self._dtype)
-
-    def _score_tile(self, traits: list[str], columns: slice, results: Results) -> list[str]:
-        """Score a few traits into columns of the results, on the processor; returns their patterns."""
-        assert self._tiles is not None
-        z, beta = self._chosen.columns(traits)
-        keys = [self._patterns.key(column) for column in z]
-        distinct = list(dict.fromkeys(keys))
-        order = self._tiles.order
-        variance = np.stack([usable_variance(self._patterns[key])[order] for key in distinct])
-        out = [
-            (self._chosen.models.tissue_slice(tissue), z_of[:, columns], effect_of[:, columns])
-            for tissue, (z_of, effect_of) in results.items()
-        ]
-        self._tiles.score(z, beta, variance, np.array([distinct.index(key) for key in keys]), out)
-        return keys
-
-    def _score_batch(self, traits: list[str], columns: slice, results: Results) -> list[str]:
-        """Score traits into columns of the results, by array products; returns their patterns."""
-        z, beta = self._chosen.columns(traits)
-        keys = [self._patterns.key(column) for column in z]
-        distinct = list(dict.fromkeys(keys))
-        patterns = [self._patterns[key] for key in distinct]
-        pattern_of = np.array([distinct.index(key) for key in keys])
-        batch = self._scorer.products.load(np.stack(z), _stacked(beta, z[0].size))
-        for tissue, (z_of, effect_of) in results.items():
-            models = self._chosen.models.tissue_slice(tissue)
-            z_of[:, columns], effect_of[:, columns] = self._scorer.score(batch, models, patterns, pattern_of)
-        return keys
-
-
-def _stacked(beta: list[np.ndarray | None], variants: int) -> np.ndarray | None:
-    """(traits, variants), NaN for traits without effects; None if none has any."""
-    if all(column is None for column in beta):
-        return None
-    unknown = np.full(variants, np.nan, dtype=np.float32)
-    return np.stack([unknown if column is None else column for column in beta])
 
 
 def _wait(futures: list[Future[None]]) -> None:

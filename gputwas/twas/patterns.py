@@ -25,11 +25,13 @@ class PatternBook:
 
     Parameters
     ----------
-    store : where patterns computed in an earlier life of the run may be. compute : what a pattern of present
-        variants, (variants,) bool, makes of the models.
+    store : where patterns of the run are kept, also those of an earlier life of it; None keeps none.
+    compute : what a pattern of present variants, (variants,) bool, makes of the models.
     """
 
-    def __init__(self, store: AssociationStore, compute: Callable[[np.ndarray], PatternVariance]) -> None:
+    def __init__(
+        self, store: AssociationStore | None, compute: Callable[[np.ndarray], PatternVariance]
+    ) -> None:
         self._store = store
         self._compute = compute
         self._known: dict[str, PatternVariance] = {}
@@ -41,7 +43,7 @@ class PatternBook:
         key = xxhash.xxh3_128_hexdigest(np.packbits(present).tobytes())
         with self._lock:  # so that a pattern which several threads meet is computed once
             if key not in self._known:
-                self._known[key] = self._read(key) if self._store.has_pattern(key) else self._compute(present)
+                self._known[key] = self._read(key) or self._compute(present)
         return key
 
     def __getitem__(self, key: str) -> PatternVariance:
@@ -49,6 +51,7 @@ class PatternBook:
 
     def write(self, keys: Sequence[str]) -> None:
         """Put patterns into the store, those of one block, and forget most others."""
+        assert self._store is not None
         used = dict.fromkeys(keys)
         for key in used:
             pattern = self._known[key]
@@ -56,7 +59,9 @@ class PatternBook:
         with self._lock:
             self._known = {key: self._known[key] for key in list(used)[-KEPT:]}
 
-    def _read(self, key: str) -> PatternVariance:
+    def _read(self, key: str) -> PatternVariance | None:
+        if self._store is None or not self._store.has_pattern(key):
+            return None
         found = self._store.read_pattern(key)
         return PatternVariance(found.n_snps_used, found.var_g, found.status)
 
