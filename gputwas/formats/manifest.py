@@ -1,8 +1,8 @@
 """The manifest of a study's traits: which files are which trait, and what is known of it.
 
-In: a tab-separated table with the columns trait and path (a local file, a glob, or several of either
-separated by ";") and, as known, n, dialect, build, h2, h2_se, effect; any further column is annotation. Or a
-folder with one trait per file. Out: a list of `TraitEntry`.
+In: a tab-separated table with the columns trait and path (a local file, a glob, a URL, or several of these
+separated by ";") and, as known, n, dialect, build, h2, h2_se, effect, md5, sha256, checksum; any further
+column is annotation. Or a folder with one trait per file. Out: a list of `TraitEntry`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gputwas.errors import InputError, UsageError
+from gputwas.formats.sumstats.checksums import Checksum, parse_checksum
 from gputwas.formats.sumstats.detect import dialect_named
 from gputwas.formats.sumstats.examine import natural_key
+from gputwas.formats.sumstats.sources import base_name, check_address, is_url
 
 __all__ = ["TraitEntry", "read_manifest", "trait_name", "traits_from_folder"]
 
@@ -34,10 +36,10 @@ _OTHER_SPELLINGS = {
     "format": "dialect",
     "genome_build": "build",
 }
-_KNOWN = ("trait", "path", "n", "dialect", "build", "h2", "h2_se", "effect")
+_CHECKSUMS = ("md5", "sha256", "checksum")  # the last one as Zenodo writes it, with its kind
+_KNOWN = ("trait", "path", "n", "dialect", "build", "h2", "h2_se", "effect", *_CHECKSUMS)
 _EFFECTS = ("beta", "log_odds", "none")
 _MISSING = ("", "na", "nan", ".", "none", "null")
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXTENSION = re.compile(
     r"\.(gz|bgz|zst|bz2|xz|txt|tsv|csv|tbl|assoc|linear|logistic|hybrid|firth|glm|sumstats|ma|fastgwa|regenie|vcf|parquet|stats)$",
     re.IGNORECASE,
@@ -51,11 +53,12 @@ class TraitEntry:
     Attributes
     ----------
     trait : its name, unique in the study.
-    paths : its files in natural order (chr2 before chr10).
+    paths : its files or URLs in natural order (chr2 before chr10).
     n : sample size. h2, h2_se : heritability and its standard error. None where not given.
     dialect : name of the summary-statistics dialect; None to have it told from the header.
     build : genome build of its positions. effect : "beta", "log_odds" or "none".
     annotation : further columns of the manifest, by name; empty cells are left out.
+    checksums : by path, what the bytes of a file must add up to.
     """
 
     trait: str
@@ -67,6 +70,7 @@ class TraitEntry:
     h2_se: float | None = None
     effect: str | None = None
     annotation: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, tuple[Checksum, ...]] = field(default_factory=dict)
 
 
 def read_manifest(path: str | os.PathLike[str]) -> list[TraitEntry]:
@@ -74,8 +78,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[TraitEntry]:
 
     Raises
     ------
-    InputError : no column path, two traits with one name, a file or glob that is not there, a URL, a bad
-        number; with the line.
+    InputError : no column path, two traits with one name, a file or glob that is not there, a bad number or
+        checksum; with the line.
     """
     name = os.fspath(path)
     header, rows = _rows(name)
@@ -138,8 +142,8 @@ def traits_from_folder(folder: str | os.PathLike[str], pattern: str = "*") -> li
 
 
 def trait_name(path: str | os.PathLike[str]) -> str:
-    """Return the file name without the endings that tell its format: 0001.txt.gz -> 0001."""
-    name = os.path.basename(os.fspath(path).rstrip("/"))
+    """Return the name of a file or URL without the endings that tell its format: 0001.txt.gz -> 0001."""
+    name = base_name(os.fspath(path))
     while (shorter := _EXTENSION.sub("", name)) != name and shorter:
         name = shorter
     return name
@@ -221,9 +225,10 @@ def _entry(header: list[str], cells: list[str], path: str, line: int) -> TraitEn
             found=effect,
             expected=" or ".join(_EFFECTS),
         )
+    files = _files(written, path, line)
     return TraitEntry(
         trait,
-        _files(written, path, line),
+        tuple(file for part in files for file in part),
         _number(given, "n", path, line, above=0),
         dialect,
         given.get("build"),
@@ -231,7 +236,38 @@ def _entry(header: list[str], cells: list[str], path: str, line: int) -> TraitEn
         _number(given, "h2_se", path, line, above=-math.ulp(0.0)),
         effect,
         {name: cell for name, cell in given.items() if name and name not in _KNOWN},
+        _checksums(given, files, path, line),
     )
+
+
+def _checksums(
+    given: Mapping[str, str], files: list[tuple[str, ...]], path: str, line: int
+) -> dict[str, tuple[Checksum, ...]]:
+    """Checksums by file: the cell has one for each part of the cell "path", separated by ";" as they are."""
+    found: dict[str, tuple[Checksum, ...]] = {}
+    for column in _CHECKSUMS:
+        if column not in given:
+            continue
+        cells = [cell.strip() for cell in given[column].split(";")]
+        if len(cells) != len(files) or any(len(part) > 1 for part in files):
+            names = sum(map(len, files))
+            raise InputError(
+                "is not one checksum for each file",
+                path=path,
+                line=line,
+                column=column,
+                found=f"{len(cells)} for {names} files",
+                remedy='Separate them by ";" as the files are, which must be named one by one for that.',
+            )
+        for cell, part in zip(cells, files, strict=True):
+            try:
+                checksum = parse_checksum(cell, None if column == "checksum" else column)
+            except ValueError as error:
+                raise InputError(
+                    "is no checksum", path=path, line=line, column=column, found=repr(cell), expected=error
+                ) from None
+            found[part[0]] = (*found.get(part[0], ()), checksum)
+    return found
 
 
 def _number(
@@ -252,30 +288,34 @@ def _number(
     return number
 
 
-def _files(written: str, path: str, line: int) -> tuple[str, ...]:
-    """Expand the cell "path": parts separated by ";", each a local file or a glob."""
+def _address(url: str, path: str, line: int) -> str:
+    try:
+        check_address(url)
+    except InputError as error:
+        raise InputError(
+            error.problem, path=path, line=line, column="path", found=repr(url), remedy=error.remedy
+        ) from None
+    return url
+
+
+def _files(written: str, path: str, line: int) -> list[tuple[str, ...]]:
+    """Expand the cell "path": for each part between ";", a URL, a local file or a glob, the files it is."""
     folder = os.path.dirname(os.path.abspath(path))
-    files: list[str] = []
+    files: list[tuple[str, ...]] = []
     for part in (p.strip() for p in written.split(";")):
         if not part:
             continue
-        if _URL.match(part):
-            raise InputError(
-                "is a URL; this version reads local files",
-                path=path,
-                line=line,
-                column="path",
-                found=repr(part),
-                remedy=f"Download it first (curl -fLO {part}) and give the file.",
-            )
+        if is_url(part):
+            files.append((_address(part, path, line),))
+            continue
         full = os.path.join(folder, os.path.expanduser(part))
         if glob.has_magic(part) and not os.path.exists(full):
             matches = sorted(glob.glob(full), key=natural_key)
             if not matches:
                 raise InputError("no file matches", path=path, line=line, column="path", found=repr(part))
-            files += matches
+            files.append(tuple(matches))
         elif os.path.isfile(full):
-            files.append(full)
+            files.append((full,))
         else:
             raise InputError(
                 "there is no such file",
@@ -285,4 +325,4 @@ def _files(written: str, path: str, line: int) -> tuple[str, ...]:
                 found=repr(part),
                 remedy=f"Paths are relative to the manifest's folder, {folder}.",
             )
-    return tuple(files)
+    return files

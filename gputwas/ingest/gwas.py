@@ -26,13 +26,15 @@ import pyarrow as pa
 from gputwas.errors import GputwasError, InputError, ResourceError, UsageError
 from gputwas.executors.choose import open_executor
 from gputwas.executors.jobs import kept_in_process, run_jobs, shared_folder, this_process
-from gputwas.formats.sumstats.reader import open_sumstats, resolve_paths
+from gputwas.formats.sumstats.checksums import Checksum
+from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats, resolve_paths
+from gputwas.formats.sumstats.sources import is_url
 from gputwas.ingest.report import import_report
+from gputwas.ingest.sources import FileState, FileStates, InputFiles, input_hash, same_by_state
 from gputwas.ingest.trait import MIN_FOUND, ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
 from gputwas.ingest.zscores import PVALUE_FIX
 from gputwas.progress import progress
 from gputwas.stores.gwas import GwasStore
-from gputwas.stores.hashing import ContentHash, hash_file
 from gputwas.stores.manifest import Manifest, to_plain
 from gputwas.variants.align import Mode, Palindromes
 
@@ -56,7 +58,7 @@ class TraitInput:
     Attributes
     ----------
     trait : its name, unique in the store.
-    paths : its file, or several that are read one after the other (one per chromosome).
+    paths : its file or URL, or several that are read one after the other (one per chromosome).
     n, h2, h2_se : sample size, heritability and its standard error, if known.
     build : genome build of the positions, if known.
     dialect : name of the file's dialect; None = told from the header.
@@ -64,6 +66,7 @@ class TraitInput:
     separator, skip_until_header, handle_empty_columns : how to read an unusual file.
     effect : "beta" or "log_odds": what the effect sizes are to be called; None = told from the file.
     annotation : anything else that is to be kept with the trait (modality, atlas ...).
+    checksums : by path, what the bytes of a file must add up to.
     """
 
     trait: str
@@ -79,6 +82,7 @@ class TraitInput:
     handle_empty_columns: bool = False
     effect: str | None = None
     annotation: Mapping[str, Any] = field(default_factory=dict)
+    checksums: Mapping[str, tuple[Checksum, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,8 @@ def import_gwas(
     executor : where traits are read: "local:N", "dask:ADDRESS", or an executor of `concurrent.futures`, whose
         workers must see the files and the store under the same paths.
     keep_going : read the other traits although one failed; the report then says what failed.
-    overwrite : empty the store first, but only once the header of every file is known to be readable (with
-        `keep_going`: of any file).
+    overwrite : empty the store first, but only once the header of every file is known to be readable (of
+        URLs, whose headers would have to be downloaded for that: of the first; with `keep_going`: of any).
 
     Returns
     -------
@@ -150,7 +154,8 @@ def import_gwas(
     if workers > 1 and executor is not None:
         raise UsageError("give a number of workers or an executor, not both")
     traits = [_as_input(entry, options) for entry in entries]
-    _check_before(traits, options, keep_going=keep_going, overwrite=overwrite)
+    states = FileStates()
+    _check_before(traits, options, states, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
     with (
         open_executor(f"local:{min(workers, len(traits))}" if executor is None else executor) as pool,
@@ -159,9 +164,10 @@ def import_gwas(
         try:
             stored = set(store.traits)
             known = {t.trait: store.metadata(t.trait) for t in traits if t.trait in stored}
+            states.look(path for t in traits if t.trait in stored for path in t.paths)
             for trait in traits:
                 if trait.trait in stored:
-                    _check_same_input(trait, known[trait.trait], out)
+                    _check_same_input(trait, known[trait.trait], out, states)
             updated = {t.trait for t in traits if t.trait in stored and _update(store, t, known[t.trait])}
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
@@ -178,13 +184,17 @@ def import_gwas(
 
 
 def _check_before(
-    traits: Sequence[TraitInput], options: GwasOptions, *, keep_going: bool, overwrite: bool
+    traits: Sequence[TraitInput],
+    options: GwasOptions,
+    states: FileStates,
+    *,
+    keep_going: bool,
+    overwrite: bool,
 ) -> None:
     """What can be told before hours of reading, and before an old store is given up."""
     _check_names(traits)
     if not keep_going:
-        for path in (path for trait in traits for path in trait.paths):
-            _file_state(path)
+        states.look(path for trait in traits for path in trait.paths)
     if overwrite:
         _check_heads(traits, options, keep_going)
 
@@ -219,16 +229,19 @@ def _panel_table(panel: pa.Table | str | os.PathLike[str]) -> pa.Table:
     return read_models_store(panel).panel
 
 
-def _check_same_input(trait: TraitInput, metadata: Mapping[str, Any], out: str | os.PathLike[str]) -> None:
+def _check_same_input(
+    trait: TraitInput, metadata: Mapping[str, Any], out: str | os.PathLike[str], states: FileStates
+) -> None:
     """Refuse a stored trait whose files or reading options are others now.
 
     Files that have the size and time of change that they had are not read again to compare them.
     """
     known = metadata.get("files", [])
-    now = [_file_state(path) for path in trait.paths]
+    now = [states.of(path) for path in trait.paths]
     before, how = metadata.get("how") or {}, _how(trait)
-    same = [(f["path"], f["bytes"], f["modified_ns"]) for f in known] == now
-    same = same or metadata["input_hash"] == _input_hash(trait.paths, before)
+    same = same_by_state(known, now, trait.checksums)
+    if same is None:
+        same = metadata["input_hash"] == input_hash(trait.paths, before)
     if same and before == how:
         return
     if same:
@@ -242,8 +255,8 @@ def _check_same_input(trait: TraitInput, metadata: Mapping[str, Any], out: str |
     raise InputError(
         f"the trait {trait.trait!r} is in the store from other inputs",
         path=out,
-        found=", ".join(f"{path} ({size:,} bytes)" for path, size, _ in now[:3]),
-        expected=", ".join(f"{f['path']} ({f['bytes']:,} bytes)" for f in known[:3]) + ", as they were read",
+        found=", ".join(map(str, now[:3])),
+        expected=", ".join(str(FileState.stored(said)) for said in known[:3]) + ", as they were read",
         remedy="Give the trait another name, or import into a new store.",
     )
 
@@ -272,22 +285,18 @@ def _update(store: GwasStore, trait: TraitInput, metadata: Mapping[str, Any]) ->
     return bool(changed)
 
 
-def _file_state(path: str) -> tuple[str, int, int]:
-    try:
-        state = os.stat(path)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        problem = "does not exist" if missing else f"cannot be read, {error.strerror}"
-        raise InputError(problem, path=path, remedy="Check the path.") from error
-    return path, state.st_size, state.st_mtime_ns
-
-
 def _check_heads(traits: Sequence[TraitInput], options: GwasOptions, keep_going: bool) -> None:
     """Raise what opening a file raises; with `keep_going` only if no trait can be opened."""
     first = None
+    downloads = 0
     for trait in traits:
+        remote = any(map(is_url, trait.paths))
+        downloads += remote
+        if remote and downloads > 1 and not keep_going:
+            continue  # that they are there is known already
         try:
-            open_sumstats(list(trait.paths), parity=options.mode == "parity", **_how(trait))
+            with InputFiles(trait.paths) as files:
+                _opened(trait, trait.paths, options, opener=files.opener)
         except GputwasError as error:
             if not keep_going:
                 raise
@@ -310,16 +319,6 @@ def _how(trait: TraitInput) -> dict[str, Any]:
     }
 
 
-def _input_hash(paths: Sequence[str], how: Mapping[str, Any]) -> str:
-    """Digest of the files' contents, in order, and of how they are read; names and places do not count."""
-    digest = ContentHash()
-    for path in paths:
-        digest.add_text(hash_file(path))
-    for name, value in sorted(how.items()):
-        digest.add_text(f"{name} {sorted(value.items()) if isinstance(value, dict) else value!r}")
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class _Job:
     """What a worker, perhaps on another machine, has to know to import a trait."""
@@ -330,6 +329,7 @@ class _Job:
     store: str  # absolute
     manifest: Manifest
     start: str  # the folder that relative paths start from
+    threads: int  # that may inflate one file
 
     def __str__(self) -> str:
         return f"trait {self.trait.trait!r}"
@@ -370,7 +370,8 @@ def _import_missing(
     if not todo:
         return failures
     place = os.path.abspath(store.path), store.manifest, os.getcwd()
-    jobs = [_Job(trait, options, min_found, *place) for trait in todo]
+    threads = (os.cpu_count() or 1) if executor is None else 1  # several processes have the cores already
+    jobs = [_Job(trait, options, min_found, *place, threads) for trait in todo]
     stop = Event()
     layout = ""  # said again only when it changes: thousands of files of one kind are one line
     with progress("reading GWAS", len(todo), "traits") as shown:
@@ -413,18 +414,20 @@ def _import_one(job: _Job) -> _Imported | GputwasError:
 
 def _read_one(job: _Job, panel: PanelIndex) -> tuple[TraitStatistics, dict[str, Any]]:
     trait, options, paths = job.trait, job.options, job.paths()
-    files = [
-        {"path": named, "bytes": size, "modified_ns": modified}
-        for named, (_, size, modified) in zip(trait.paths, map(_file_state, paths), strict=True)
-    ]
     wanted = PanelFilter(panel)
-    reader = open_sumstats(
-        paths, parity=options.mode == "parity", keep=wanted, roles=ROLES_USED, **_how(trait)
-    )
-    statistics = read_trait(
-        reader, panel, **asdict(options), min_found=job.min_found, build=trait.build, seen=wanted
-    )
-    return statistics, _metadata(trait, statistics, files, _input_hash(paths, _how(trait)))
+    with InputFiles(paths, trait.checksums, trait.paths) as files:
+        reader = _opened(
+            trait, paths, options, keep=wanted, roles=ROLES_USED, threads=job.threads, opener=files.opener
+        )
+        statistics = read_trait(
+            reader, panel, **asdict(options), min_found=job.min_found, build=trait.build, seen=wanted
+        )
+        digest = files.hash(_how(trait))
+        return statistics, _metadata(trait, statistics, files.states(), digest)
+
+
+def _opened(trait: TraitInput, paths: Sequence[str], options: GwasOptions, **more: Any) -> SumstatsReader:
+    return open_sumstats(list(paths), parity=options.mode == "parity", **_how(trait), **more)
 
 
 def _metadata(

@@ -5,6 +5,7 @@ In: files, a folder, a manifest, options. Out: a list of `TraitInput`.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from typing import Any
 from gputwas.errors import UsageError
 from gputwas.formats.big40 import read_phenotypes
 from gputwas.formats.manifest import TraitEntry, read_manifest, trait_name, traits_from_folder
+from gputwas.formats.sumstats.checksums import Checksum, parse_checksum
+from gputwas.formats.sumstats.sources import is_url
 from gputwas.ingest.gwas import TraitInput
 
 __all__ = ["collect_traits"]
@@ -35,6 +38,7 @@ def collect_traits(
     separator: str | None = None,
     build: str | None = None,
     phenotypes: Path | None = None,
+    checksum: str | None = None,
 ) -> list[TraitInput]:
     """Traits named by files, a folder or a manifest (one of them).
 
@@ -45,6 +49,7 @@ def collect_traits(
     dialect, columns, separator, build : for traits whose manifest row does not say otherwise.
     phenotypes : BIG40's table; gives n, h2 and annotation to traits named by its four-digit numbers or its
         short names.
+    checksum : of the one file that is named, as "md5:..." or "sha256:...".
 
     Raises
     ------
@@ -64,6 +69,7 @@ def collect_traits(
         raise UsageError(f"--trait names the trait of the files on the command line, not of {given[0]}")
     if pattern is not None and folder is None:
         raise UsageError("--pattern needs --folder")
+    checksums = {} if checksum is None else _checksum_of_one(files, checksum)
     if manifest is not None:
         inputs = [_input(entry) for entry in read_manifest(manifest)]
     elif folder is not None:
@@ -75,17 +81,27 @@ def collect_traits(
     inputs = [
         replace(
             entry, dialect=entry.dialect or dialect, columns=columns, separator=separator,
-            build=entry.build or build,
+            build=entry.build or build, checksums=entry.checksums or checksums,
         )
         for entry in inputs
     ]  # fmt: skip
     return inputs if phenotypes is None else _with_phenotypes(inputs, phenotypes)
 
 
+def _checksum_of_one(files: Sequence[Path], checksum: str) -> dict[str, tuple[Checksum, ...]]:
+    if len(files) != 1 or (glob.has_magic(os.fspath(files[0])) and not is_url(os.fspath(files[0]))):
+        raise UsageError("--checksum is of one file; for more, write a manifest with a column md5 or sha256")
+    try:
+        return {os.fspath(files[0]): (parse_checksum(checksum),)}
+    except ValueError as error:
+        raise UsageError(f"--checksum takes {error}, not {checksum!r}") from None
+
+
 def _input(entry: TraitEntry) -> TraitInput:
     return TraitInput(
         entry.trait, entry.paths, n=entry.n, h2=entry.h2, h2_se=entry.h2_se, build=entry.build,
         dialect=entry.dialect, effect=entry.effect, annotation=entry.annotation,
+        checksums=entry.checksums,
     )  # fmt: skip
 
 

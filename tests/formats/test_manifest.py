@@ -8,6 +8,7 @@ import pytest
 
 from gputwas.errors import InputError
 from gputwas.formats.manifest import TraitEntry, read_manifest, trait_name, traits_from_folder
+from gputwas.formats.sumstats.checksums import Checksum
 
 
 @pytest.fixture
@@ -76,13 +77,60 @@ def test_several_files_in_one_cell(study):
     assert len(a.paths) == 2 and Path(c.paths[0]).is_file()
 
 
-@pytest.mark.parametrize("scheme", ["https", "HTTP", "ftp"])
-def test_a_url_is_refused_with_what_to_do(study, scheme):
-    url = f"{scheme}://example.org/stats33k/0003.txt.gz"
+def test_urls_stand_where_paths_may(study):
+    one, two = "https://example.org/stats33k/0003.txt.gz?download=1", "s3://bucket/chr[2].gz"
+    a, b = read_manifest(manifest(study, f"trait\tpath\na\t{one}\nb\t{two} ; gwas/chr2.tsv\n"))
+    assert a.paths == (one,) and b.paths == (two, str(study / "gwas/chr2.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("ftp://example.org/3.gz", "try that address"), ("gs://b/3.gz", "gs:// addresses are not read"),
+     ("https:///3.gz", "names no host")],
+)  # fmt: skip
+def test_a_url_that_cannot_be_read_is_refused_with_its_line(study, url, words):
     error = refused(study, f"trait\tpath\na\tgwas/chr1.tsv\nb\tgwas/chr2.tsv;{url}\n")
-    assert (error.line, error.column) == (3, "path")
-    assert "is a URL; this version reads local files" in str(error)
-    assert f"curl -fLO {url}" in str(error)
+    assert (error.line, error.column) == (3, "path") and words in str(error)
+
+
+MD5, SHA = "0123456789abcdef" * 2, "0123456789ABCDEF" * 4
+
+
+def test_checksums_as_several_places_write_them(study):
+    text = (
+        "trait\tpath\tmd5\tsha256\tchecksum\n"
+        f"a\tgwas/0001.txt.gz\t{MD5}\t\t\n"
+        f"b\tgwas/0002.txt.gz\tmd5:{MD5}\t{SHA}\t\n"
+        f"c\tgwas/chr1.tsv;https://example.org/2.gz\t\t\tmd5:{MD5} ; sha256:{SHA}\n"
+        f"d\tgwas/chr*0.tsv\t{MD5}  chr10.tsv\t\t\n"
+        "e\tgwas/chr2.tsv\tNA\t\t\n"
+    )
+    entries = {entry.trait: entry for entry in read_manifest(manifest(study, text))}
+    md5, sha = Checksum("md5", MD5), Checksum("sha256", SHA.lower())
+    folder = str(study / "gwas") + "/"
+    assert entries["a"].checksums == {folder + "0001.txt.gz": (md5,)}
+    assert entries["b"].checksums == {folder + "0002.txt.gz": (md5, sha)}
+    assert entries["c"].checksums == {folder + "chr1.tsv": (md5,), "https://example.org/2.gz": (sha,)}
+    assert entries["d"].checksums == {folder + "chr10.tsv": (md5,)}
+    assert entries["e"].checksums == {} and not any(entry.annotation for entry in entries.values())
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [("md5", MD5[1:], "32 hexadecimal digits"), ("sha256", MD5, "64 hexadecimal digits"),
+     ("md5", f"sha256:{SHA}", "a checksum of the kind md5"), ("checksum", MD5, "md5:... or sha256:..."),
+     ("md5", "x" * 32, "32 hexadecimal digits"), ("checksum", f"crc32:{MD5}", "md5:... or sha256:...")],
+)  # fmt: skip
+def test_what_is_no_checksum(study, column, cell, words):
+    error = refused(study, f"trait\tpath\t{column}\na\tgwas/chr1.tsv\t{cell}\n")
+    assert (error.line, error.column) == (2, column) and "is no checksum" in str(error)
+    assert words in str(error) and cell in str(error)
+
+
+@pytest.mark.parametrize(("files", "cells"), [("gwas/chr*.tsv", MD5), ("gwas/chr1.tsv", f"{MD5};{MD5}")])
+def test_checksums_that_are_not_one_for_each_file(study, files, cells):
+    error = refused(study, f"trait\tpath\tmd5\na\t{files}\t{cells}\n")
+    assert "is not one checksum for each file" in str(error) and (error.line, error.column) == (2, "md5")
 
 
 def test_header_spellings_and_byte_order_mark(study):

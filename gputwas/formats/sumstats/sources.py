@@ -23,6 +23,7 @@ __all__ = [
     "SourceStream",
     "as_source",
     "base_name",
+    "check_address",
     "is_url",
     "open_source",
     "remote_state",
@@ -50,6 +51,11 @@ def base_name(path: str) -> str:
         parts = urlsplit(path)
         return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.netloc
     return os.path.basename(path.rstrip("/"))
+
+
+def check_address(url: str) -> None:
+    """Raise the InputError of a URL that cannot be read whatever lies there: its scheme, no host."""
+    _remote(url)
 
 
 def remote_state(url: str) -> RemoteState:
