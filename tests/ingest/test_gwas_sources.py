@@ -1,0 +1,229 @@
+"""Traits behind URLs and with checksums: what is stored, what a rerun downloads, what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gputwas.errors import InputError
+from gputwas.formats.sumstats.checksums import Checksum
+from gputwas.formats.sumstats.sources import SourceFile
+from gputwas.ingest.gwas import TraitInput, import_gwas
+from gputwas.ingest.sources import FileState, FileStates, InputFiles, input_hash, same_by_state
+from gputwas.stores.gwas import GwasStore
+from gputwas.stores.hashing import ContentHash, hash_file
+from tests.ingest.fakes import random_panel
+from tests.web import WebServer, patience, serving
+
+PANEL = random_panel(60)
+
+
+def text(seed: int) -> bytes:
+    effects = np.random.default_rng(seed).normal(size=60)
+    rows = (
+        f"rs{i + 1} {a} {b} {x:.4f} 0.5 0.1\n"
+        for i, (a, b, x) in enumerate(
+            zip(PANEL["effect_allele"].to_pylist(), PANEL["other_allele"].to_pylist(), effects, strict=True)
+        )
+    )
+    return ("SNP A1 A2 BETA SE P\n" + "".join(rows)).encode()
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with patience(), serving() as running:
+        yield running
+
+
+def put(server: WebServer, name: str, seed: int, **more: object) -> str:
+    return server.put(name, gzip.compress(text(seed), mtime=0), **more)
+
+
+def test_urls_and_files_give_the_same_store_but_for_their_places(server, tmp_path):
+    url = put(server, "/t.txt.gz", 1, cuts=[200], statuses=[200, 503])
+    path = tmp_path / "t.txt.gz"
+    path.write_bytes(server.things["/t.txt.gz"].data)
+    import_gwas([TraitInput("t", (url,))], PANEL, tmp_path / "remote")
+    import_gwas([TraitInput("t", (str(path),))], PANEL, tmp_path / "local")
+    remote, local = GwasStore.open(tmp_path / "remote"), GwasStore.open(tmp_path / "local")
+    np.testing.assert_array_equal(remote.read("t")[0], local.read("t")[0])
+    one, two = remote.metadata("t"), local.metadata("t")
+    assert one.pop("source") == [url] and two.pop("source") == [str(path)]
+    size = path.stat().st_size
+    assert one.pop("files") == [{"path": url, "bytes": size, "version": '"v1"'}]
+    assert two.pop("files") == [{"path": str(path), "bytes": size, "modified_ns": path.stat().st_mtime_ns}]
+    assert one == two
+
+
+def test_the_digest_is_that_of_the_files_and_options(tmp_path):
+    """What stores written before hold: digests of whole files, then the options."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(text(len(name)))
+    paths = [str(tmp_path / "a"), str(tmp_path / "b")]
+    expected = ContentHash().add_text(hash_file(paths[0])).add_text(hash_file(paths[1]))
+    expected.add_text("columns [('beta', 'B')]").add_text("dialect None")
+    assert input_hash(paths, {"dialect": None, "columns": {"beta": "B"}}) == expected.hexdigest()
+
+
+def test_a_local_file_is_read_once(tmp_path, monkeypatch):
+    opened = []
+    original = SourceFile.open
+    monkeypatch.setattr(SourceFile, "open", lambda self: opened.append(self) or original(self))
+    (tmp_path / "t.txt").write_bytes(text(1))
+    import_gwas([TraitInput("t", (str(tmp_path / "t.txt"),))], PANEL, tmp_path / "store")
+    assert len(opened) == 3, "its first bytes, its head, and all of it"
+
+
+def test_a_parquet_file_has_digest_and_checksum_too(tmp_path):
+    path = tmp_path / "t.parquet"
+    lines = [line.split() for line in text(1).decode().splitlines()]
+    columns = dict(zip(lines[0], zip(*lines[1:], strict=True), strict=True))
+    numbers = ("BETA", "SE", "P")
+    pq.write_table(
+        pa.table({n: pa.array([float(x) for x in v] if n in numbers else v) for n, v in columns.items()}),
+        path,
+    )
+    good = Checksum("md5", hashlib.md5(path.read_bytes()).hexdigest())
+    entry = TraitInput("t", (str(path),), checksums={str(path): (good,)})
+    import_gwas([entry], PANEL, tmp_path / "store")
+    assert GwasStore.open(tmp_path / "store").metadata("t")["input_hash"] == input_hash(
+        [str(path)], GwasStore.open(tmp_path / "store").metadata("t")["how"]
+    )
+    wrong = replace(entry, checksums={str(path): (Checksum("md5", "0" * 32),)})
+    with pytest.raises(InputError, match="its md5 is not the one that was given"):
+        import_gwas([wrong], PANEL, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("remote", [True, False])
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_a_checksum_that_does_not_fit_stores_nothing(server, tmp_path, remote, kind):
+    place = put(server, "/t.txt.gz", 1)
+    data = server.things["/t.txt.gz"].data
+    if not remote:
+        (tmp_path / "t.txt.gz").write_bytes(data)
+        place = str(tmp_path / "t.txt.gz")
+    value = hashlib.new(kind, data).hexdigest()
+    wrong = TraitInput("t", (place,), checksums={place: (Checksum(kind, value[::-1]),)})
+    with pytest.raises(InputError) as caught:
+        import_gwas([wrong], PANEL, tmp_path / "store")
+    assert place in str(caught.value) and value in str(caught.value) and value[::-1] in str(caught.value)
+    assert not (tmp_path / "store").exists()
+    good = TraitInput("t", (place,), checksums={place: (Checksum(kind, value),)})
+    report = import_gwas([wrong, replace(good, trait="u")], PANEL, tmp_path / "store", keep_going=True)
+    assert report["status"].to_pylist() == ["failed", "imported"]
+    store = GwasStore.open(tmp_path / "store")
+    assert store.traits == ["u"] and store.metadata("u")["files"][0]["checksums"] == [f"{kind}:{value}"]
+
+
+def test_a_rerun_asks_for_headers_and_downloads_only_what_is_missing(server, tmp_path):
+    entries = [TraitInput(f"t{i}", (put(server, f"/{i}.gz", i),)) for i in range(3)]
+    import_gwas(entries[:2], PANEL, tmp_path / "store")
+    server.log.clear()
+    report = import_gwas(entries, PANEL, tmp_path / "store")
+    assert report["status"].to_pylist() == ["present", "present", "imported"]
+    assert {path for method, path, _ in server.log if method == "GET"} == {"/2.gz"}
+    assert sorted(path for method, path, _ in server.log if method == "HEAD") == ["/0.gz", "/1.gz", "/2.gz"]
+
+
+def test_an_object_with_another_size_is_refused_without_a_download(server, tmp_path):
+    entry = TraitInput("t", (put(server, "/t.gz", 1),))
+    import_gwas([entry], PANEL, tmp_path / "store")
+    server.things["/t.gz"].data += gzip.compress(b"")
+    server.log.clear()
+    with pytest.raises(InputError, match="'t' is in the store from other inputs"):
+        import_gwas([entry], PANEL, tmp_path / "store")
+    assert server.gets() == []
+
+
+def test_another_etag_of_the_same_bytes_is_the_same_input(server, tmp_path, caplog):
+    entry = TraitInput("t", (put(server, "/t.gz", 1),))
+    import_gwas([entry], PANEL, tmp_path / "store")
+    server.things["/t.gz"].etags = ['"v2"']
+    with caplog.at_level(logging.INFO):
+        assert import_gwas([entry], PANEL, tmp_path / "store")["status"].to_pylist() == ["present"]
+    assert "is downloaded to compare it" in caplog.text
+    data = server.things["/t.gz"].data
+    server.things["/t.gz"].data = data[:-1] + bytes([data[-1] ^ 1])
+    with pytest.raises(InputError, match="from other inputs"):
+        import_gwas([entry], PANEL, tmp_path / "store")
+
+
+def test_a_signed_link_is_the_same_object_whatever_its_signature(server, tmp_path):
+    url = put(server, "/t.gz", 1)
+    import_gwas([TraitInput("t", (url + "?signature=1",))], PANEL, tmp_path / "store")
+    server.log.clear()
+    again = TraitInput("t", (url + "?signature=2",))
+    assert import_gwas([again], PANEL, tmp_path / "store")["status"].to_pylist() == ["present"]
+    assert server.gets() == []
+
+
+def test_a_checksum_that_another_file_had_is_another_input(server, tmp_path):
+    url = put(server, "/t.gz", 1)
+    good = Checksum("md5", hashlib.md5(server.things["/t.gz"].data).hexdigest())
+    entry = TraitInput("t", (url,), checksums={url: (good,)})
+    import_gwas([entry], PANEL, tmp_path / "store")
+    assert import_gwas([entry], PANEL, tmp_path / "store")["status"].to_pylist() == ["present"]
+    other = replace(entry, checksums={url: (Checksum("md5", "0" * 32),)})
+    with pytest.raises(InputError, match="from other inputs"):
+        import_gwas([other], PANEL, tmp_path / "store")
+
+
+def test_what_is_not_there_is_told_before_anything_is_read(server, tmp_path):
+    entries = [TraitInput(f"t{i}", (put(server, f"/{i}.gz", i),)) for i in range(3)]
+    entries.append(TraitInput("gone", (server.url("/gone.gz"),)))
+    with pytest.raises(InputError, match=r"gone\.gz: is not there: the server answers 404"):
+        import_gwas(entries, PANEL, tmp_path / "store")
+    assert server.gets() == [] and not (tmp_path / "store").exists()
+    report = import_gwas(entries, PANEL, tmp_path / "store", keep_going=True)
+    assert report["status"].to_pylist() == ["imported"] * 3 + ["failed"]
+
+
+def test_overwriting_looks_at_the_head_of_one_url(server, tmp_path):
+    entries = [TraitInput(f"t{i}", (put(server, f"/{i}.gz", i),)) for i in range(3)]
+    import_gwas(entries, PANEL, tmp_path / "store")
+    server.put("/0.gz", b"what is this\n1 2 3\n")
+    with pytest.raises(InputError, match=r"0\.gz"):
+        import_gwas(entries, PANEL, tmp_path / "store", overwrite=True)
+    assert GwasStore.open(tmp_path / "store").traits == ["t0", "t1", "t2"]
+
+
+def test_a_trait_in_several_urls(server, tmp_path):
+    lines = text(1).splitlines(keepends=True)
+    urls = [
+        server.put(f"/chr{i}.txt", b"".join([lines[0], *part]))
+        for i, part in ((10, lines[31:]), (2, lines[1:31]))
+    ]
+    import_gwas([TraitInput("t", tuple(urls))], PANEL, tmp_path / "store")
+    metadata = GwasStore.open(tmp_path / "store").metadata("t")
+    assert metadata["source"] == urls[::-1] and metadata["counts"] == {"matched": 60}
+
+
+def test_states_are_asked_for_once_and_compared_as_far_as_they_are_known(server, tmp_path):
+    url = put(server, "/t.gz", 1)
+    states = FileStates()
+    states.look([url, url])
+    assert states.of(url).size == len(server.things["/t.gz"].data) and len(server.log) == 1
+    known = FileState(url, 10, None).to_store()
+    for now, verdict in (
+        (FileState(url, 10, '"v1"'), True), (FileState(url, None, '"v1"'), True),
+        (FileState(url, 11, None), False), (FileState("/local", 10, 5), None),
+    ):  # fmt: skip
+        assert same_by_state([known], [now], {}) is verdict
+    local = FileState("/a", 10, 5)
+    assert same_by_state([local.to_store()], [replace(local, mark=6)], {}) is None
+    assert same_by_state([], [local], {}) is None
+
+
+def test_an_input_that_is_gone(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        InputFiles([str(Path(tmp_path, "gone"))])
