@@ -126,7 +126,7 @@ def find_survivors(chosen: Selection, alpha: float, budget: int) -> Survivors | 
     def guess(shard: Shard) -> np.ndarray:
         if n_kept > room:
             return np.full(chosen.columns[shard[1]].size, levels.size)
-        return np.minimum(bound.lowest(LOOSER), levels.size - 1)[chosen.families(shard)]
+        return np.minimum(bound.lowest(of=chosen.families(shard), looser=LOOSER), levels.size - 1)
 
     for read in _read_all(chosen, chosen.shards, levels, room, guess, "FDR, reading"):
         bound.update(chosen.families(read.shard), read.made, read.reached)

@@ -215,23 +215,32 @@ class SurvivorBound:
         np.add.at(self.n_tests, family, made)
         np.add.at(self._reached, family, reached)
 
-    def lowest(self, looser: float = 1.0) -> np.ndarray:
+    def lowest(self, *, of: np.ndarray | None = None, looser: float = 1.0) -> np.ndarray:
         """Number of the lowest level a significant test can have reached, int64 (families,).
 
-        As many as there are levels where no test can be significant. `looser` > 1 pretends that so many times
-        more tests reached each level: a guess from part of the tests that the others will hardly belie.
+        As many as there are levels where no test can be significant.
+
+        Parameters
+        ----------
+        of : int, these families only, in this order. looser : pretends that so many times more tests reached
+            each level: a guess from part of the tests that the others will hardly belie.
         """
-        in_bin = np.diff(self._reached, axis=1, append=0) < 0
+        n_tests, reached = self.n_tests, self._reached
+        if of is not None:
+            n_tests, reached = n_tests[of], reached[of]
+        occupied = reached.copy()
+        occupied[:, :-1] -= reached[:, 1:]
         # A family or bin without tests has no candidate; the 1 only keeps its logarithm finite.
-        per_rank = np.log10(np.maximum(self.n_tests, 1))[:, None] - np.log10(np.maximum(self._reached, 1))
+        per_rank = np.log10(np.maximum(n_tests, 1))[:, None] - np.log10(np.maximum(reached, 1))
         needed = -np.log10(self.alpha) + per_rank - np.log10(looser)
-        possible = in_bin & (self._upper >= needed - 2 * TIE)
+        possible = (occupied > 0) & (self._upper >= needed - 2 * TIE)
         return np.where(possible.any(axis=1), possible.argmax(axis=1), self._upper.size)
 
     def n_survivors(self) -> int:
         """Number of tests at or above the bounds, all families together."""
-        padded = np.append(self._reached, np.zeros((self.n_tests.size, 1), dtype=np.int64), axis=1)
-        return int(np.take_along_axis(padded, self.lowest()[:, None], axis=1).sum())
+        lowest = self.lowest()
+        some = np.flatnonzero(lowest < self._upper.size)
+        return int(self._reached[some, lowest[some]].sum())
 
 
 def _checked(nlog10_p: np.ndarray, n_tests: int | None) -> tuple[np.ndarray, np.ndarray, int]:

@@ -147,6 +147,7 @@ def bound_of(
         reached = (np.abs(z[part])[:, None] >= levels).astype(np.int64)
         bound.update(family[part], np.ones(reached.shape[0], dtype=np.int64), reached)
     lowest = bound.lowest()
+    assert bound.lowest(of=np.array([n_families - 1, 0])).tolist() == [lowest[-1], lowest[0]]
     least = np.append(levels, np.inf)[lowest]
     assert bound.n_survivors() == np.count_nonzero(np.abs(z) >= least[family])
     assert bound.n_tests.tolist() == np.bincount(family, minlength=n_families).tolist()
@@ -215,7 +216,7 @@ def test_a_looser_bound_is_lower() -> None:
     bound = SurvivorBound(0.05, levels)
     bound.update(np.array([0]), np.array([1000]), np.array([[100, 25, 10, 8]]))
     assert bound.lowest() == levels.size - 1
-    assert bound.lowest(2.0) == levels.size - 2  # 20 of 1000 are more than 1/64, 10 are not
+    assert bound.lowest(looser=2.0) == levels.size - 2  # 20 of 1000 are more than 1/64, 10 are not
 
 
 def test_works_where_p_underflows() -> None:
