@@ -19,7 +19,7 @@ from bench.text import Layout, write_gwas
 from bench.tissues import Tissue, draw_tissue, write_tissue
 from bench.variants import draw_variants
 
-__all__ = ["BIG40_ROWS", "HEAVY", "JTI", "Sizes", "Study", "Tissue", "make_study"]
+__all__ = ["BIG40_ROWS", "HEAVY", "JTI", "MANY", "Sizes", "Study", "Tissue", "make_study"]
 
 BIG40_ROWS = 17_103_079
 JTI = (9_200, 83_000)  # models and weights of a tissue like Frontal_Cortex_BA9

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,9 @@ def _packages(python: Path, names: Sequence[str]) -> dict[str, str]:
 def versions(programs: Programs) -> dict[str, dict[str, str]]:
     """Versions of every program that takes part and of the packages that do its work."""
     common = ["numpy", "scipy", "pandas"]
-    found = {
-        "gputwas": _packages(programs.gputwas.parent / "python", ["gputwas", *common, "pyarrow", "isal"])
-    }
+    beside = programs.gputwas.parent / "python"
+    python = beside if beside.is_file() else Path(sys.executable)
+    found = {"gputwas": _packages(python, ["gputwas", *common, "pyarrow", "isal", "numba", "cupy-cuda13x"])}
     if programs.metaxcan:
         found["MetaXcan"] = _packages(programs.metaxcan_python, common)
         code = "import metax; print(metax.__version__)"

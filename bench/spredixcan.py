@@ -1,176 +1,117 @@
-"""In: flags. Out: gputwas, MetaXcan and pytwas timed in turn on the same files, once their answers agree.
+"""In: flags. Out: gputwas, MetaXcan and pytwas timed in turn on one trait in one tissue, same files.
 
-Two questions. *One trait in one tissue*: the drop-in command, same flags, all programs read everything anew.
-*Many traits in several tissues*: the peers start once per pair, as their users do; gputwas imports the models
-once, each GWAS once, and scores all pairs together.
+Every program reads everything anew. Times are kept once answers agree with the formula.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import shutil
-import sys
-import tempfile
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
-from bench import agree, peers, report, turns
-from bench.inputs import Sizes, make_study
+from bench import floors, turns
+from bench.inputs import HEAVY, JTI, Sizes, Study, make_study
+from bench.record import Measurement, Ratio, Record, median
+from bench.session import Session, add_common, begin
 
 __all__ = ["add_arguments", "main"]
 
 log = logging.getLogger(__name__)
-RESULTS = Path(__file__).resolve().parent / "results"
-Z_BOUND = 5e-6  # the peers round the GWAS z to float32
-BUSY = "Other work ran on the machine meanwhile: wall times are rough, processor time is the steadier figure."
-STORE_BOUND = 1e-5  # relative, of the float32 stores
+CASES = {"jti": JTI, "heavy": HEAVY}
+FASTER = {"jti": 5.0, "heavy": 10.0}  # asked for, wall time against MetaXcan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``python -m bench spredixcan``."""
-    command = Path(sys.executable).parent / "gputwas"
-    parser.add_argument(
-        "--gputwas", type=Path, default=command, help="gputwas command (default: %(default)s)"
-    )
-    parser.add_argument("--metaxcan", type=Path, help="folder with SPrediXcan.py; left out if not given")
-    parser.add_argument(
-        "--metaxcan-python", type=Path, default=Path("python3"), help="interpreter for MetaXcan"
-    )
-    parser.add_argument("--pytwas", action="store_true", help="let pytwas take part")
-    parser.add_argument("--pytwas-python", type=Path, help="interpreter of the environment that has pytwas")
-    parser.add_argument("--case", choices=("one", "many", "both"), default="both", help="which question")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each GWAS (BIG40: 17,103,079)")
-    parser.add_argument("--genes", type=int, default=9_200, help="models per tissue")
-    parser.add_argument("--weights", type=int, default=83_000, help="weights per tissue")
-    parser.add_argument("--traits", type=int, default=20, help="traits of the second question")
-    parser.add_argument("--tissues", type=int, default=2, help="tissues of the second question")
-    parser.add_argument("--repeats", type=int, default=3, help="timed repeats of the first question")
-    parser.add_argument("--repeats-many", type=int, default=1, help="timed repeats of the second question")
-    parser.add_argument("--quick", action="store_true", help="small sizes, one repeat: shows that all works")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--work", type=Path, help="folder for the inputs (default: a temporary one, removed after)"
-    )
-    parser.add_argument("--name", default="spredixcan", help="results go to bench/results/NAME-CASE.*")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    add_common(parser)
+    parser.add_argument("--case", choices=(*CASES, "both"), default="both", help="shape of the models")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the GWAS (BIG40: 17,103,079)")
+    parser.add_argument("--genes", type=int, help="models (default: the case's)")
+    parser.add_argument("--weights", type=int, help="weights (default: the case's)")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Make the inputs, compare the answers, time the programs, write the results."""
-    if options.quick:
-        options.rows, options.genes, options.weights = 60_000, 900, 8_000
-        options.traits, options.tissues, options.repeats, options.repeats_many = 3, 2, 1, 1
-    if options.pytwas and options.pytwas_python is None:
-        raise SystemExit("--pytwas needs --pytwas-python: the interpreter of an environment that has it")
-    programs = peers.Programs(
-        options.gputwas,
-        options.metaxcan,
-        options.metaxcan_python,
-        options.pytwas_python if options.pytwas else None,
-    )
-    about = {"machine": peers.machine(), "versions": peers.versions(programs), "seed": options.seed}
-    work = Path(tempfile.mkdtemp(prefix="gputwas-bench-")) if options.work is None else options.work
-    try:
-        for case in _cases(options.case):
-            page = _heading(about) + _run_case(case, options, programs, work / case, about)
-            (options.results / f"{options.name}-{case}.md").write_text(page)
-            print(page)
-    finally:
-        if options.work is None:
-            shutil.rmtree(work, ignore_errors=True)
+    """Measure both cases and write the results."""
+    cases = list(CASES) if options.case == "both" else [options.case]
+    measurements: list[Measurement] = []
+    ratios: list[Ratio] = []
+    notes = [
+        "Each program gets the same files and flags and reads everything anew; whole processes are measured. "
+        "The floor is to decompress the GWAS and the covariance once with ISA-L."
+    ]
+    with begin(options) as session:
+        for case in cases:
+            sizes = _sizes(case, options)
+            log.info("%s: writing inputs, %s", case, sizes)
+            study = make_study(session.folder(f"input-{case}"), sizes, session.seed)
+            found, differences = _case(case, session, study)
+            measurements += found
+            ratios += _ratios(case, found)
+            told = (f"{k} {v:.1e}" if isinstance(v, float) else v for k, v in differences.items())
+            notes.append(
+                f"{case}: GWAS of {sizes.rows:,} rows, {sizes.genes:,} models, {sizes.weights:,} weights. "
+                f"Largest difference of a z-score from the formula in float64: {'; '.join(told)}."
+            )
+        parameters = {"rows": options.rows, "cases": cases, "seed": session.seed}
+        session.keep(
+            Record(
+                "spredixcan", "One trait in one tissue, side by side", session.quick, session.about,
+                parameters, notes, measurements, ratios, _figures(measurements),
+            )
+        )  # fmt: skip
     return 0
 
 
-def _cases(case: str) -> list[str]:
-    """The questions asked."""
-    return ["one", "many"] if case == "both" else [case]
+def _sizes(case: str, options: argparse.Namespace) -> Sizes:
+    genes, weights = CASES[case]
+    if options.quick:
+        return Sizes(min(options.rows, 60_000), genes // 10, weights // 10)
+    return Sizes(options.rows, options.genes or genes, options.weights or weights)
 
 
-def _run_case(
-    case: str, options: argparse.Namespace, programs: peers.Programs, work: Path, about: dict[str, Any]
-) -> str:
-    """Measure one question; write its JSON lines; return its page."""
-    many = case == "many"
-    shape = (options.traits, options.tissues) if many else (1, 1)
-    sizes = Sizes(options.rows, options.genes, options.weights, *shape)
-    log.info("%s: writing inputs, %s", case, sizes)
-    study = make_study(work / "input", sizes, options.seed)
-    wanted = turns.expected(study)
-    measurements = [report.Measurement(case, "floor", *turns.floor(study))]
+def _case(case: str, session: Session, study: Study) -> tuple[list[Measurement], dict[str, float | str]]:
+    """Programs in turn; repeat -1 is untimed: it warms the file cache and finds wrong answers."""
+    names = session.programs.names()
     differences: dict[str, float | str] = {}
-    names = programs.names()
-    # Repeat -1 is untimed: it warms the file cache and finds wrong answers before anything is measured.
-    for repeat in range(
-        0 if many or options.quick else -1, options.repeats_many if many else options.repeats
-    ):
+    measurements: list[Measurement] = []
+    files = [study.gwas[0], study.tissues[0].covariance]
+    for repeat in range(0 if session.quick else -1, session.repeats):
         first = repeat % len(names)
         for name in names[first:] + names[:first]:
             log.info("%s: %s, repeat %d", case, name, repeat)
-            out = work / f"out-{name}"
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            steps, answers = turns.take(name, programs, study, out, together=many and name == "gputwas")
-            differences[name] = _check(
-                name, answers, wanted, STORE_BOUND if many and name == "gputwas" else 0.0
+            used, differences[name] = turns.score_pair(
+                name, session.programs, study, study.tissues[0], 0, session.folder(f"out-{name}")
             )
             if repeat >= 0:
-                measurements += [report.Measurement(case, name, step, repeat, used) for step, used in steps]
-    detail = {**about, "sizes": asdict(sizes), "largest_z_difference": differences}
-    report.write_lines(options.results / f"{options.name}-{case}.jsonl", measurements, detail)
-    return _page(case, sizes, measurements, differences)
+                measurements.append(Measurement(case, name, "spredixcan", repeat, used))
+        if repeat >= 0:
+            measurements.append(Measurement(case, "floor", "inflate", repeat, floors.inflate(files)))
+    return measurements, differences
 
 
-def _check(name: str, answers: turns.Answers, wanted: turns.Answers, relative: float) -> float | str:
-    """Largest difference of a program's z-scores from the formula.
-
-    Only pytwas may be wrong without ending the run; then the page says what was wrong.
-    """
-    try:
-        return max(agree.compare(name, answers[pair], wanted[pair], Z_BOUND, relative) for pair in wanted)
-    except agree.Disagreement as error:
-        if name != "pytwas":
-            raise
-        return str(error)
-
-
-def _heading(about: dict[str, Any]) -> str:
-    """First lines of the results' page: what ran where."""
-    machine = about["machine"]
-    lines = [
-        "# S-PrediXcan side by side",
-        "",
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
-        f"load before the start {machine['load_before']}; commit {machine['commit']}.",
-        "",
-    ]
-    if machine["load_before"] > machine["cores"] / 4:
-        lines += [BUSY, ""]
-    for program, found in about["versions"].items():
-        lines.append(f"- {program}: " + ", ".join(f"{name} {version}" for name, version in found.items()))
-    return "\n".join(lines) + "\n"
+def _ratios(case: str, found: list[Measurement]) -> list[Ratio]:
+    """Wall time and memory against each peer, and processor time against the floor."""
+    peers = [name for name in ("MetaXcan", "pytwas") if any(item.program == name for item in found)]
+    mine = {
+        name: median(found, name, case=case, program="gputwas")
+        for name in ("wall_s", "cpu_s", "peak_rss_bytes")
+    }
+    ratios = []
+    for peer in peers:
+        wall = median(found, "wall_s", case=case, program=peer) / mine["wall_s"]
+        memory = mine["peak_rss_bytes"] / median(found, "peak_rss_bytes", case=case, program=peer)
+        faster = FASTER[case] if peer == "MetaXcan" else 10.0
+        ratios.append(Ratio(f"{case}: times less wall time than {peer}", wall, faster))
+        smaller = 1.0 if peer == "MetaXcan" else 1 / 3
+        asked = smaller if peer == "pytwas" or case == "jti" else None
+        ratios.append(Ratio(f"{case}: peak memory relative to {peer}", memory, asked, at_least=False))
+    over = mine["cpu_s"] / median(found, "cpu_s", case=case, program="floor")
+    return [*ratios, Ratio(f"{case}: processor time relative to the floor", over, None, at_least=False)]
 
 
-def _page(
-    case: str, sizes: Sizes, measurements: list[report.Measurement], differences: dict[str, float | str]
-) -> str:
-    """Section of one question."""
-    title = "One trait, one tissue" if case == "one" else f"{sizes.traits} traits, {sizes.tissues} tissues"
-    base = "MetaXcan" if "MetaXcan" in differences else "gputwas"
-    lines = [
-        f"\n## {title}",
-        "",
-        f"GWAS of {sizes.rows:,} rows; {sizes.genes:,} models with {sizes.weights:,} weights per tissue; "
-        f"{sizes.found:.0%} of the model SNPs are in the GWAS. Times relative to {base}.",
-        "",
-        report.markdown(measurements, base),
-        "Largest difference of a z-score from the formula in float64: "
-        + "; ".join(
-            f"{name} {value:.1e}" if isinstance(value, float) else value
-            for name, value in differences.items()
-        )
-        + ".",
-        "",
-    ]
-    return "\n".join(lines)
+def _figures(measurements: list[Measurement]) -> dict[str, float]:
+    """Processor seconds of MetaXcan for one pair, for the whole road."""
+    cases = {item.case for item in measurements if item.program == "MetaXcan"}
+    return {
+        f"metaxcan_cpu_s_{case}": median(measurements, "cpu_s", case=case, program="MetaXcan")
+        for case in sorted(cases)
+    }

@@ -16,10 +16,19 @@ import numpy as np
 import pyarrow as pa
 
 from bench import shapes
+from gputwas.stores.associations import AssociationStore
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.models import ModelSet, read_models_store, write_models_store
 
-__all__ = ["CASES", "Case", "add_arguments", "main", "make_gwas_store", "make_model_store"]
+__all__ = [
+    "CASES",
+    "Case",
+    "add_arguments",
+    "main",
+    "make_association_store",
+    "make_gwas_store",
+    "make_model_store",
+]
 
 log = logging.getLogger(__name__)
 MEGABASES = 2_881  # of the autosomes
@@ -107,6 +116,47 @@ def make_gwas_store(
             metadata = {"input_hash": f"{seed:08x}{int(name):024x}", "effect": "beta", "n": 33_000}
             store.add(name, z, beta, metadata)
     return names
+
+
+def make_association_store(
+    path: Path, tissues: int, models: int, traits: int, *, block_size: int = 128, seed: int = 1
+) -> None:
+    """Write a finished association store of random z-scores; one test in 400 is far from null.
+
+    Blocks are random ones of a small pool, turned by rows and in sign. The effect is the z-score itself:
+    nothing that is measured here reads it.
+    """
+    rng = np.random.default_rng([seed, 13])
+    pool = [_scores(models, block_size, rng) for _ in range(4)]
+    rows = tissues * models
+    table = pa.table({
+        "tissue": np.repeat([f"Tissue_{k + 1:02d}" for k in range(tissues)], models),
+        "gene": [GENES.format(gene) for gene in range(models)] * tissues,
+        "gene_name": [f"GENE{gene}" for gene in range(models)] * tissues,
+        "var_g": np.ones(rows),
+    })  # fmt: skip
+    names = pa.table({"trait": [f"{k + 1:04d}" for k in range(traits)]})
+    pattern = (np.full(rows, 10, np.int32), np.ones(rows), np.zeros(rows, np.uint8))
+    with AssociationStore.create(
+        path, models=table, traits=names, block_size=block_size, parameters={"bench": seed}, inputs={}
+    ) as store:
+        store.write_pattern("0" * 32, *pattern)
+        for block in range(store.n_blocks):
+            count = len(store.block_traits(block))
+            store.write_block_patterns(block, ["0" * 32] * count)
+            for number, tissue in enumerate(store.tissues):
+                turn = block * tissues + number
+                z = np.roll(pool[turn % 4], turn // 4, axis=0) * np.float32(1 - turn // 4 % 2 * 2)
+                store.write_block(tissue, block, z[:, :count], z[:, :count])
+        store.finish({"seconds": 0.0})
+
+
+def _scores(models: int, traits: int, rng: np.random.Generator) -> np.ndarray:
+    """z-scores, float32 (models, traits), columns contiguous."""
+    z = rng.standard_normal((traits, models), dtype=np.float32).T
+    far = rng.random(z.shape) < 1 / 400
+    z[far] *= np.float32(5)
+    return z
 
 
 def _traits(

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from isal import igzip
 
 __all__ = ["CHUNK", "LEVEL", "Layout", "write_gwas", "write_table"]
 
@@ -57,6 +56,8 @@ def write_gwas(
     -------
     beta, se : float64 (rows,), exactly as a correct reader of the file parses them.
     """
+    from isal import igzip
+
     from bench.render import LONGEST_NUMBERS, render  # loads Numba
 
     printed = np.empty((2, len(layout)))
@@ -77,6 +78,8 @@ def write_gwas(
 
 def write_table(path: Path, header: str, columns: list[pa.Array]) -> None:
     """Write columns as a space-separated gzip file, header first."""
+    from isal import igzip
+
     with igzip.IGzipFile(path, "wb", compresslevel=LEVEL, mtime=0) as file:
         file.write(header.encode() + b"\n")
         for begin in range(0, len(columns[0]), CHUNK):

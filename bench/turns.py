@@ -1,129 +1,84 @@
-"""In: a study on disk and a program. Out: what each of its steps cost, and the z-scores it gave.
+"""In: a study on disk and a program. Out: what a run cost, and its z-scores compared with the formula.
 
-A *pair* is (tissue name, trait number). The peers start once per pair; gputwas does the same or else imports
-once and scores all pairs together.
+A *pair* is (tissue, number of the trait). The peers start once per pair, as their users do.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench import measure
-from bench.agree import read_z
+from bench import agree, measure
 from bench.inputs import Study, Tissue
 from bench.measure import Usage
 from bench.peers import Programs
 
-__all__ = ["Answers", "expected", "floor", "take"]
+__all__ = ["FILE_BOUND", "STORE_BOUND", "check_store", "clean_environment", "expected", "score_pair"]
 
-Answers = dict[tuple[str, int], dict[str, float]]
-Steps = list[tuple[str, Usage]]
-
-DECOMPRESS = """
-import sys
-from isal import igzip
-for name in sys.argv[1:]:
-    with igzip.open(name) as handle:
-        while handle.read(1 << 20):
-            pass
-"""
+FILE_BOUND = 5e-6  # the peers round the GWAS z to float32
+STORE_BOUND = 1e-5  # relative, of the float32 stores
 
 
-def expected(study: Study) -> Answers:
-    """The right z-score of every pair and gene, from the formula."""
-    found: Answers = {}
-    for tissue in study.tissues:
-        for trait in range(len(study.gwas)):
-            z = study.expected_z(tissue, trait)
-            there = np.isfinite(z)
-            found[tissue.name, trait] = dict(
-                zip(tissue.genes[there].tolist(), z[there].tolist(), strict=True)
-            )
-    return found
+def expected(study: Study, tissue: Tissue, trait: int) -> dict[str, float]:
+    """The right z-score of every gene of a pair, from the formula."""
+    z = study.expected_z(tissue, trait)
+    there = np.isfinite(z)
+    return dict(zip(tissue.genes[there].tolist(), z[there].tolist(), strict=True))
 
 
-def floor(study: Study) -> tuple[str, int, Usage]:
-    """Cost of what nobody can avoid: to decompress every GWAS and covariance file once, with ISA-L."""
-    files = [*study.gwas, *(tissue.covariance for tissue in study.tissues)]
-    command = [sys.executable, "-I", "-c", DECOMPRESS, *map(str, files)]
-    measure.run(command)  # warms the file cache
-    return "decompress each input once", 0, measure.run(command)[0]
-
-
-def take(name: str, programs: Programs, study: Study, out: Path, *, together: bool) -> tuple[Steps, Answers]:
-    """One turn of one program over all pairs; `out` is an empty folder."""
-    if together:
-        return _together(programs, study, out)
-    return _pair_by_pair(name, programs, study, out)
-
-
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """This environment without what would lead another interpreter to this one's packages."""
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    }
+    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    return {key: value for key, value in os.environ.items() if key not in hidden}
 
 
-def _sum(usages: Sequence[Usage]) -> Usage:
-    """Several runs one after the other: times add up, of the memory the largest counts."""
-    return Usage(
-        sum(used.wall_s for used in usages),
-        sum(used.user_s for used in usages),
-        sum(used.system_s for used in usages),
-        max(used.peak_rss_bytes for used in usages),
-    )
+def score_pair(
+    name: str, programs: Programs, study: Study, tissue: Tissue, trait: int, out: Path
+) -> tuple[Usage, float | str]:
+    """Start a program on one pair; `out` is an empty folder.
+
+    Returns
+    -------
+    What it cost, and the largest difference of a z-score from the formula. Only pytwas may be wrong without
+    ending the run; then the difference is what was wrong, in words.
+
+    Raises
+    ------
+    Disagreement, CommandFailed
+    """
+    csv = out / f"{tissue.name}-{trait}.csv"
+    command = programs.spredixcan(name, tissue.model, tissue.covariance, study.gwas[trait], csv)
+    used, printed = measure.run(command, env=clean_environment())
+    if not csv.is_file():  # MetaXcan may fail with exit status 0
+        raise measure.CommandFailed(f"{name} wrote nothing; it said:\n{printed[-3000:]}")
+    try:
+        return used, agree.compare(name, agree.read_z(csv), expected(study, tissue, trait), FILE_BOUND)
+    except agree.Disagreement as error:
+        if name != "pytwas":
+            raise
+        return used, str(error)
 
 
-def _pair_by_pair(name: str, programs: Programs, study: Study, out: Path) -> tuple[Steps, Answers]:
-    """Start the program once per tissue and trait."""
-    usages, answers = [], {}
-    for tissue in study.tissues:
-        for trait, gwas in enumerate(study.gwas):
-            csv = out / f"{tissue.name}-{trait}.csv"
-            command = programs.spredixcan(name, tissue.model, tissue.covariance, gwas, csv)
-            used, printed = measure.run(command, env=_environment())
-            if not csv.is_file():  # MetaXcan may fail with exit status 0
-                raise measure.CommandFailed(f"{name} wrote nothing; it said:\n{printed[-3000:]}")
-            usages.append(used)
-            answers[tissue.name, trait] = read_z(csv)
-    runs = "spredixcan" if len(usages) == 1 else f"spredixcan, {len(usages)} runs"
-    return [(runs, _sum(usages))], answers
+def check_store(path: Path, study: Study, pairs: Sequence[tuple[Tissue, int]]) -> float:
+    """Largest difference of a z-score in an association store from the formula.
 
+    Raises
+    ------
+    Disagreement
+    """
+    from gputwas.stores.associations import AssociationStore
 
-def _together(programs: Programs, study: Study, out: Path) -> tuple[Steps, Answers]:
-    """Import models and GWAS once, score all pairs in one command; read the answers from exported tables."""
-    models, gwas, result = (str(out / name) for name in ("models", "gwas", "associations"))
-    commands = {
-        "models import": ["models", "import", *_model_files(study.tissues), "--out", models],
-        "gwas import": ["gwas", "import", *map(str, study.gwas), "--models", models, "--out", gwas],
-        "associate": ["associate", "--models", models, "--gwas", gwas, "--out", result],
-    }
-    steps = []
-    for step, words in commands.items():
-        used, _ = measure.run([str(programs.gputwas), *words], env=_environment())
-        steps.append((step, used))
-    return steps, _exported(programs, study, result, out)
-
-
-def _model_files(tissues: Sequence[Tissue]) -> list[str]:
-    """Arguments that name the models."""
-    return [str(tissue.model) for tissue in tissues]
-
-
-def _exported(programs: Programs, study: Study, result: str, out: Path) -> Answers:
-    """z-scores of every pair, by the command that writes MetaXcan's tables."""
-    answers: Answers = {}
-    for tissue in study.tissues:
-        for trait, gwas in enumerate(study.gwas):
-            csv = out / f"{tissue.name}-{trait}.csv"
-            pair = ["--tissue", tissue.name, "--trait", gwas.name.split(".")[0]]
-            measure.run([str(programs.gputwas), "export", "metaxcan", result, *pair, "--out", str(csv)])
-            answers[tissue.name, trait] = read_z(csv)
-    return answers
+    store = AssociationStore.open(path)
+    genes = np.asarray(store.models["gene"])
+    worst = 0.0
+    for tissue, trait in pairs:
+        z = store.read_trait(tissue.name, study.gwas[trait].name.split(".")[0])
+        there = np.isfinite(z)
+        names = genes[store.tissue_slice(tissue.name)][there].tolist()
+        got = dict(zip(names, z[there].astype(np.float64).tolist(), strict=True))
+        wanted = expected(study, tissue, trait)
+        worst = max(worst, agree.compare("gputwas", got, wanted, FILE_BOUND, STORE_BOUND))
+    return worst

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.__main__ import main
+from bench.__main__ import SUBJECTS, main
+from bench.record import read_records
 
-SMALL = [
-    "--rows",
-    "6000",
-    "--genes",
-    "60",
-    "--weights",
-    "500",
-    "--traits",
-    "2",
-    "--tissues",
-    "2",
-    "--repeats",
-    "1",
-]
+SMALL = ["--case", "jti", "--rows", "6000", "--genes", "60", "--weights", "500", "--repeats", "1"]
 
 # Stands in for the drop-in command: writes the csv at --output_file with one wrong gene.
 WRONG = """#!{python}
@@ -48,22 +35,17 @@ def program(path: Path, text: str) -> Path:
 
 
 def test_times_come_with_agreeing_answers(tmp_path: Path) -> None:
-    assert bench(tmp_path, "--name", "x") == 0
-    assert "## One trait, one tissue" in (tmp_path / "x-one.md").read_text()
-    assert "## 2 traits, 2 tissues" in (tmp_path / "x-many.md").read_text()
-    one, many = (
-        [json.loads(line) for line in (tmp_path / f"x-{case}.jsonl").read_text().splitlines()]
-        for case in ("one", "many")
-    )
-    assert [(r["program"], r["step"]) for r in one] == [
-        ("floor", "decompress each input once"),
+    assert bench(tmp_path) == 0
+    text = (tmp_path / "spredixcan.md").read_text()
+    assert "# One trait in one tissue" in text and "## jti" in text
+    found = read_records(tmp_path)["spredixcan"]
+    assert {(item.program, item.step) for item in found.measurements} == {
         ("gputwas", "spredixcan"),
-    ]
-    assert [r["step"] for r in many[1:]] == ["models import", "gwas import", "associate"]
-    for record in one + many:
-        assert record["wall_s"] > 0 and record["peak_rss_bytes"] > 1_000_000
-        assert record["versions"]["gputwas"]["numpy"] and record["machine"]["cores"] >= 1
-    assert one[0]["largest_z_difference"]["gputwas"] <= 5e-6
+        ("floor", "inflate"),
+    }
+    assert all(item.usage.wall_s > 0 for item in found.measurements)
+    assert found.about["versions"]["gputwas"]["numpy"] and found.about["machine"]["cores"] >= 1
+    assert "formula in float64: gputwas" in text
 
 
 @pytest.mark.parametrize(
@@ -75,11 +57,21 @@ def test_no_times_without_right_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, complaint: str
 ) -> None:
     fake = program(tmp_path / "gputwas", text)
-    assert bench(tmp_path, "--case", "one", "--gputwas", str(fake)) == 1
+    assert bench(tmp_path, "--gputwas", str(fake)) == 1
     assert complaint in capsys.readouterr().err
-    assert not list(tmp_path.glob("*.md")) and not list(tmp_path.glob("*.jsonl"))
+    assert not list(tmp_path.glob("*.md")) and not list(tmp_path.glob("*.json"))
 
 
-def test_pytwas_needs_its_interpreter(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="--pytwas-python"):
-        bench(tmp_path, "--pytwas")
+def test_unknown_flags_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["spredixcan", "--no-such-flag"])
+    assert "--no-such-flag" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_subject_runs_quickly_on_small_sizes(tmp_path: Path) -> None:
+    assert main(["all", "--quick", "--results", str(tmp_path)]) == 0
+    found = read_records(tmp_path)
+    assert found.keys() >= SUBJECTS.keys() - {"gpu"}
+    assert all(record.quick for record in found.values())
+    assert (tmp_path / "growth.svg").read_text().startswith("<?xml")

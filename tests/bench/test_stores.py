@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bench import shapes
+from bench import associating, growth, shapes
 from bench.__main__ import main
-from bench.stores import make_gwas_store, make_model_store
+from bench.stores import CASES, make_association_store, make_gwas_store, make_model_store
+from gputwas.analyses.fdr import adjust
 from gputwas.stores.associations import AssociationStore
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.models import ModelSet, check_model_set
@@ -106,3 +108,39 @@ def test_command(tmp_path: Path) -> None:
     flags = ["--case", "quick", "--models", str(tmp_path / "m"), "--gwas", str(tmp_path / "g")]
     assert main(["stores", *flags, "--traits", "3"]) == 0
     assert len(GwasStore.open(tmp_path / "g").traits) == 3
+
+
+def test_results_to_correct_are_whole_and_rarely_far_from_null(tmp_path: Path) -> None:
+    make_association_store(tmp_path / "a", 2, 300, 150, block_size=64, seed=4)
+    store = AssociationStore.open(tmp_path / "a")
+    assert store.is_complete and store.n_blocks == 3
+    found = adjust(store)
+    assert found.n_tests == 2 * 300 * 150
+    assert 20 < found.table.num_rows < 2 * 300 * 150 / 400
+    first, later = (store.read_trait("Tissue_01", name) for name in ("0001", "0129"))
+    assert not np.array_equal(first, later)
+
+
+@pytest.mark.parametrize(
+    ("disk", "memory", "traits"),
+    [(10**12, 10**12, 3_935), (10**10, 10**12, 492), (10**12, 10**10, 492)],
+)
+def test_an_eighth_of_the_traits_where_the_machine_is_small(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, disk: int, memory: int, traits: int
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=disk))
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else memory)
+    assert associating.traits_that_fit(CASES["paper"], tmp_path) == traits
+
+
+def test_the_same_figures_give_the_same_picture(tmp_path: Path) -> None:
+    figures = {
+        "traits": [1, 2, 4, 8], "wall_s": [1.0, 1.5, 2.5, 4.5], "cpu_s": [2.0, 3, 5, 9],
+        "peak_rss_bytes": [1e9, 1.2e9, 1.3e9, 1.3e9],
+    }  # fmt: skip
+    pictures = []
+    for name in ("a.svg", "b.svg"):
+        growth.draw(tmp_path / name, figures)
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0] == pictures[1]
+    assert b"peak memory, GB" in pictures[0]

@@ -1,0 +1,109 @@
+"""In: a CUDA device, through CuPy. Out: what it can do at best: bytes, products and bit counts a second.
+
+Every time is the shortest of several between CUDA events, after a warm-up. CuPy is imported when a function
+is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Ceilings", "Work", "bound", "measure_ceilings", "seconds_of"]
+
+REPEATS = 10
+POPC = r"""
+extern "C" __global__ void popc(unsigned* out, unsigned rounds) {
+    unsigned a = threadIdx.x, b = a + 1, c = a + 2, d = a + 3, sum = 0;
+    for (unsigned i = 0; i < rounds; ++i) {
+        sum += __popc(a & i) + __popc(b & i) + __popc(c & i) + __popc(d & i);
+    }
+    out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+"""
+POPC_BLOCKS, POPC_THREADS, POPC_ROUNDS, POPC_PER_ROUND = 4_096, 256, 2_048, 4
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the device does in a second.
+
+    Attributes
+    ----------
+    copy : bytes read plus written by a copy on the device.
+    float32 : operations of one large product, TF32 off.
+    host_to_device, device_to_host : bytes, host memory pinned. popc : bit counts of a 32-bit word.
+    """
+
+    copy: float
+    float32: float
+    host_to_device: float
+    device_to_host: float
+    popc: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a kernel must do at least: bytes moved once each, float32 operations, bit counts."""
+
+    bytes: float = 0.0
+    operations: float = 0.0
+    counts: float = 0.0
+
+
+def bound(work: Work, ceilings: Ceilings) -> tuple[float, str]:
+    """Shortest time in which the device can do the work, seconds, and what binds it."""
+    times = {
+        "bandwidth": work.bytes / ceilings.copy,
+        "float32": work.operations / ceilings.float32,
+        "bit counts": work.counts / ceilings.popc,
+    }
+    name = max(times, key=times.__getitem__)
+    return times[name], name
+
+
+def seconds_of(function: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """Shortest time of a call on the device, after one that warms up."""
+    import cupy
+
+    function()
+    cupy.cuda.Device().synchronize()
+    times = []
+    for _ in range(repeats):
+        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+        begin.record()
+        function()
+        end.record()
+        end.synchronize()
+        times.append(cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+    return min(times)
+
+
+def measure_ceilings(*, quick: bool = False) -> Ceilings:
+    """Measure the current device; `quick` with small sizes."""
+    import cupy
+    import cupyx
+
+    size = 1 << (26 if quick else 30)
+    source = cupy.zeros(size // 4, cupy.float32)
+    target = cupy.empty_like(source)
+    copied = seconds_of(lambda: cupy.copyto(target, source))
+    host = cupyx.zeros_pinned(size // 4, dtype=cupy.float32)
+    to_device = seconds_of(lambda: target.set(host))
+    to_host = seconds_of(lambda: target.get(out=host, blocking=False))
+    side = 2_048 if quick else 12_288
+    left, right = (cupy.random.rand(side, side, dtype=cupy.float32) for _ in range(2))
+    product = cupy.empty_like(left)
+    multiplied = seconds_of(lambda: cupy.matmul(left, right, out=product))
+    out = cupy.empty(POPC_BLOCKS * POPC_THREADS, cupy.uint32)
+    kernel = cupy.RawKernel(POPC, "popc")
+    arguments = (out, cupy.uint32(POPC_ROUNDS))
+    counted = seconds_of(lambda: kernel((POPC_BLOCKS,), (POPC_THREADS,), arguments))
+    return Ceilings(
+        copy=2 * size / copied,
+        float32=2 * side**3 / multiplied,
+        host_to_device=host.nbytes / to_device,
+        device_to_host=host.nbytes / to_host,
+        popc=float(out.size) * POPC_ROUNDS * POPC_PER_ROUND / counted,
+    )

@@ -1,0 +1,136 @@
+"""In: flags. Out: processor time of importing one GWAS file, against ``gzip -dc FILE > /dev/null``.
+
+The cost of a file is a difference of whole commands in one worker process: the first file's that of one file
+less that of a file of a few rows, a known layout's that of K files less that of one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+from pathlib import Path
+
+from bench import floors, measure, turns
+from bench.inputs import BIG40_ROWS, MANY, Sizes, make_study
+from bench.record import Measurement, Ratio, Record, median
+from bench.session import Session, add_common, begin
+
+__all__ = ["add_arguments", "main"]
+
+log = logging.getLogger(__name__)
+STUB_ROWS = 2_000
+FIRST, KNOWN = 1.25, 0.6  # asked for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of ``python -m bench import``."""
+    add_common(parser)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[1_000_000, BIG40_ROWS], help="rows of the files"
+    )
+    parser.add_argument("--files", type=int, default=5, help="files of one layout (3 above 5 million rows)")
+    parser.add_argument("--tissues", type=int, default=5, help="tissues whose models make the panel")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure each length of file and write the results."""
+    rows = [60_000] if options.quick else options.rows
+    measurements: list[Measurement] = []
+    ratios: list[Ratio] = []
+    figures: dict[str, float] = {}
+    with begin(options) as session:
+        for count in rows:
+            case = f"{count:,} rows"
+            files = 3 if count > 5_000_000 or session.quick else options.files
+            shape = (500, 6_000, files, 1) if session.quick else (*MANY, files, options.tissues)
+            found, megabytes = _case(case, session, Sizes(count, *shape))
+            measurements += found
+            costs = _costs(case, found, files)
+            ratios += _ratios(case, costs)
+            figures |= {f"{name}_{count}": value for name, value in (costs | megabytes).items()}
+        notes = [
+            "One worker process (`--workers 1`), models of "
+            f"{1 if session.quick else options.tissues} tissues. *First file*: one file less a file of "
+            f"{STUB_ROWS:,} rows, so starting Python and reading the panel are not in it. *Known layout*: K "
+            "files less one, by K - 1. gzip is the whole command, ISA-L the decompression alone. Files are "
+            "in the page cache.",
+        ]
+        parameters = {"rows": rows, "files": options.files, "tissues": options.tissues, "seed": session.seed}
+        title = "Importing a GWAS file against decompressing it"
+        session.keep(
+            Record(
+                "import",
+                title,
+                session.quick,
+                session.about,
+                parameters,
+                notes,
+                measurements,
+                ratios,
+                figures,
+            )
+        )
+    return 0
+
+
+def _case(case: str, session: Session, sizes: Sizes) -> tuple[list[Measurement], dict[str, float]]:
+    """Commands and floors in turn on files of one length."""
+    log.info("%s: writing inputs, %s", case, sizes)
+    folder = session.folder("input")
+    study = make_study(folder, sizes, session.seed)
+    models = folder / "store"
+    measure.run(session.gputwas("models", "import", *[t.model for t in study.tissues], "--out", models))
+    stub = _stub(study.gwas[0], folder / "stub.txt.gz")
+    runs = {"a stub": [stub], "1 file": study.gwas[:1], f"{len(study.gwas)} files": study.gwas}
+    found = []
+    for repeat in range(0 if session.quick else -1, session.repeats):
+        for step, files in runs.items():
+            log.info("%s: %s, repeat %d", case, step, repeat)
+            out = session.folder("out") / "gwas"
+            words = ("gwas", "import", *files, "--models", models, "--out", out, "--workers", 1)
+            used, _ = measure.run(session.gputwas(*words), env=turns.clean_environment())
+            found.append(Measurement(case, "gputwas", step, repeat, used))
+        found.append(Measurement(case, "gzip", "-dc", repeat, floors.gzip_to_null(study.gwas[0])))
+        found.append(Measurement(case, "floor", "ISA-L inflate", repeat, floors.inflate(study.gwas[:1])))
+    packed = study.gwas[0].stat().st_size
+    return [item for item in found if item.repeat >= 0], {"file_megabytes": packed / 1e6}
+
+
+def _stub(source: Path, path: Path) -> Path:
+    """The first rows of a file, a file of its own."""
+    from isal import igzip
+
+    with igzip.open(source, "rt") as file, igzip.open(path, "wt") as out:
+        for _ in range(STUB_ROWS + 1):
+            out.write(file.readline())
+    return path
+
+
+def _costs(case: str, found: list[Measurement], files: int) -> dict[str, float]:
+    """Processor seconds, medians over repeats of the differences within one."""
+    cpu = {
+        step: {item.repeat: item.usage.cpu_s for item in found if item.step == step}
+        for step in ("a stub", "1 file", f"{files} files")
+    }
+    stub, one, several = cpu.values()
+    return {
+        "first_cpu_s": statistics.median(one[k] - stub[k] for k in one),
+        "known_cpu_s": statistics.median((several[k] - one[k]) / (files - 1) for k in one),
+        "gzip_cpu_s": median(found, "cpu_s", case=case, program="gzip"),
+        "inflate_cpu_s": median(found, "cpu_s", case=case, program="floor"),
+    }
+
+
+def _ratios(case: str, costs: dict[str, float]) -> list[Ratio]:
+    def over(name: str, base: str) -> float:
+        return costs[name] / costs[base]
+
+    return [
+        Ratio(f"{case}: first file, processor time relative to gzip -dc", over("first_cpu_s", "gzip_cpu_s"),
+              FIRST, at_least=False),
+        Ratio(f"{case}: known layout, relative to gzip -dc", over("known_cpu_s", "gzip_cpu_s"), KNOWN,
+              at_least=False),
+        Ratio(f"{case}: known layout, relative to ISA-L inflating", over("known_cpu_s", "inflate_cpu_s"),
+              at_least=False),
+    ]  # fmt: skip
