@@ -23,7 +23,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["addresses", "gather", "interleave", "spread"]
+__all__ = ["addresses", "gather", "interleave", "quadratic_forms", "spread"]
 
 _STRIP = 256  # variants interleaved at a time: the strip stays in the nearest caches
 _BAND = 256  # models spread at a time: their rows stay in the first-level cache
@@ -144,3 +144,42 @@ def spread(rows: np.ndarray, order: np.ndarray, out: np.ndarray) -> None:
         for lane in range(width):
             for i in range(first, last):
                 out[lane, i] = rows[order[i], lane]
+
+
+@numba.njit(cache=True, nogil=True)
+def quadratic_forms(
+    offsets: np.ndarray,
+    values: np.ndarray,
+    ld_offsets: np.ndarray,
+    ld: np.ndarray,
+    models: np.ndarray,
+    rounding: float,
+    out: np.ndarray,
+) -> None:
+    """uᵀ Γ u of chosen models, one streaming pass over their LD; what is 0 in u costs nothing.
+
+    Parameters
+    ----------
+    offsets : (models + 1,) int64; values : (entries,) float64 u. ld_offsets : (models + 1,) int64; ld :
+        float64 packed row-major upper triangles. models : (n,) int64 chosen.
+    rounding : a sum that is at most this share of the sum of its absolute terms has cancelled and is 0.
+    out : (n,) float64, filled.
+    """
+    for place in range(len(models)):
+        model = models[place]
+        u = values[offsets[model] : offsets[model + 1]]
+        total, absolute = 0.0, 0.0
+        at = ld_offsets[model]
+        for i in range(len(u)):
+            rest = len(u) - i
+            if u[i] != 0.0:
+                term = ld[at] * u[i] * u[i]
+                row, absolute_row = 0.0, 0.0
+                for k in range(1, rest):
+                    product = ld[at + k] * u[i + k]
+                    row += product
+                    absolute_row += abs(product)
+                total += term + 2.0 * u[i] * row
+                absolute += abs(term) + 2.0 * abs(u[i]) * absolute_row
+            at += rest
+        out[place] = 0.0 if abs(total) <= rounding * absolute else total

@@ -43,17 +43,23 @@ class Associations:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Models made ready for one backend: multiplied-out weights, full var_g, the way of multiplying."""
+    """Models made ready for one backend: multiplied-out weights, full var_g, the way of multiplying.
+
+    `compiled` : var_g by the processor's own kernel, see `gputwas.twas.variance.quadratic_forms`.
+    """
 
     operator: ScoreOperator
     products: Numerators
     full_var_g: np.ndarray
     in_ld: np.ndarray
     backend: Backend
+    compiled: bool = False
 
     def variance(self, present: np.ndarray) -> PatternVariance:
         """SNPs used, var_g and status of every model when only `present` (variants,) have a z-score."""
-        return pattern_variance(self.operator, present, self.full_var_g, self.in_ld, self.backend)
+        return pattern_variance(
+            self.operator, present, self.full_var_g, self.in_ld, self.backend, compiled=self.compiled
+        )
 
     def score(
         self, batch: GwasBatch, models: slice, patterns: Sequence[PatternVariance], pattern_of: np.ndarray
@@ -79,12 +85,14 @@ class Scorer:
         return z, effect_sums / var_g[:, pattern_of]
 
 
-def prepare_scorer(model_set: ModelSet, backend: Backend, method: str = "auto") -> Scorer:
+def prepare_scorer(
+    model_set: ModelSet, backend: Backend, method: str = "auto", *, compiled: bool = False
+) -> Scorer:
     """Ready the models for a backend; costs one pass over weights and LD.
 
     Parameters
     ----------
-    method : "auto", "csr" or "padded", see `gputwas.twas.products`.
+    method : "auto", "csr" or "padded", see `gputwas.twas.products`. compiled : see `Scorer`.
     """
     operator = build_operator(
         model_set.offsets, model_set.variants, model_set.weights,
@@ -92,9 +100,9 @@ def prepare_scorer(model_set: ModelSet, backend: Backend, method: str = "auto") 
     )  # fmt: skip
     full = np.full(operator.n_models, np.nan)
     filled = np.flatnonzero(operator.lengths > 0)
-    full[filled] = quadratic_forms(operator, operator.weights, filled, backend)
+    full[filled] = quadratic_forms(operator, operator.weights, filled, backend, compiled=compiled)
     in_ld = np.asarray(model_set.models.column("n_snps_in_cov").is_valid())
-    return Scorer(operator, prepare_products(operator, backend, method), full, in_ld, backend)
+    return Scorer(operator, prepare_products(operator, backend, method), full, in_ld, backend, compiled)
 
 
 def spredixcan(

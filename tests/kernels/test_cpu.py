@@ -106,3 +106,32 @@ def test_only_contiguous_single_precision_has_an_address() -> None:
     with pytest.raises(ValueError, match="contiguous float32"):
         cpu.addresses([np.zeros(8, np.float32)[::2]])
     assert cpu.addresses([None]).tolist() == [0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_quadratic_forms_are_those_of_the_matrices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 9, 12)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ld_offsets = np.concatenate([[0], np.cumsum(lengths * (lengths + 1) // 2)]).astype(np.int64)
+    values = rng.normal(size=offsets[-1]) * (rng.random(offsets[-1]) < 0.8)
+    ld = rng.normal(size=ld_offsets[-1])
+    models = rng.permutation(12)[:7].astype(np.int64)
+    out = np.empty(7)
+    cpu.quadratic_forms(offsets, values, ld_offsets, ld, models, 0.0, out)
+    for place, model in enumerate(models):
+        n, u = lengths[model], values[offsets[model] : offsets[model + 1]]
+        gamma = np.zeros((n, n))
+        gamma[np.triu_indices(n)] = ld[ld_offsets[model] : ld_offsets[model + 1]]
+        gamma += np.triu(gamma, 1).T
+        np.testing.assert_allclose(out[place], u @ gamma @ u, rtol=1e-12, atol=1e-12)
+
+
+def test_a_form_that_is_rounding_error_alone_is_zero() -> None:
+    offsets, ld_offsets = np.array([0, 2]), np.array([0, 3])
+    values, ld = np.array([0.1, -0.1 * (1 + 1e-14)]), np.array([0.3, 0.3, 0.3])  # two SNPs in perfect LD
+    out = np.full(1, 9.0)
+    cpu.quadratic_forms(offsets, values, ld_offsets, ld, np.array([0]), 1e-12, out)
+    assert out.tolist() == [0.0]
+    cpu.quadratic_forms(offsets, np.array([0.1, 0.1]), ld_offsets, ld, np.array([0]), 1e-12, out)
+    assert out[0] == pytest.approx(0.3 * 0.04)

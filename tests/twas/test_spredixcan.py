@@ -216,3 +216,14 @@ def test_variance_that_cancels_up_to_rounding_is_zero(backend: Backend) -> None:
     assert got.var_g[0, 0] == 0.0
     assert got.status[0, 0] == Status.ZERO_VARIANCE
     assert np.isnan(got.z[0, 0])
+
+
+def test_compiled_variances_are_those_of_the_array_library() -> None:
+    rng = np.random.default_rng(31)
+    models = random_model_set(rng, tissues=2)
+    present = rng.random(models.panel.num_rows) < 0.7
+    plain = prepare_scorer(models, NUMPY).variance(present)
+    compiled = prepare_scorer(models, NUMPY, compiled=True).variance(present)
+    np.testing.assert_allclose(compiled.var_g, plain.var_g, rtol=1e-12)
+    np.testing.assert_array_equal(compiled.status, plain.status)
+    np.testing.assert_array_equal(compiled.n_snps_used, plain.n_snps_used)
