@@ -1,4 +1,4 @@
-"""`gputwas gwas`: import summary statistics, check a file before, list what a store holds."""
+"""`gputwas gwas`: check and import summary statistics, list what a store holds and what BIG40 offers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ Dialect = Annotated[
 
 
 Files = Annotated[
-    list[Path] | None,
-    typer.Argument(help="GWAS files, one trait each (with --trait: the files of one trait)."),
+    list[str] | None,  # a Path would make one slash of a URL's two
+    typer.Argument(
+        help="GWAS files or http(s) or s3 URLs, one trait each (with --trait: the files of one trait).",
+    ),
 ]
 Manifest = Annotated[
     Path | None,
-    typer.Option("--manifest", "-m", help="TSV of traits: trait, path (or glob), n, dialect, h2, h2_se ..."),
+    typer.Option(
+        "--manifest", "-m", help="TSV of traits: trait, path (or glob or URL), n, dialect, h2, h2_se, md5 ..."
+    ),
 ]
 Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of GWAS files, one trait each.")]
 Pattern = Annotated[
@@ -56,8 +60,14 @@ ModeOption = Annotated[
 ]
 Separator = Annotated[str | None, typer.Option("--separator", help="Cell separator (default: detect).")]
 Phenotypes = Annotated[
-    Path | None,
-    typer.Option("--phenotypes", help="BIG40's table of phenotypes (saved HTML or TSV): names, n, h2."),
+    str | None,
+    typer.Option(
+        "--phenotypes", help="BIG40's table of phenotypes (HTML or TSV, file or URL): names, n, h2."
+    ),
+]
+ChecksumOption = Annotated[
+    str | None,
+    typer.Option("--checksum", help="What the one file must add up to: md5:... or sha256:..."),
 ]
 PalindromesOption = Annotated[
     Literal["infer", "forward", "drop"],
@@ -130,6 +140,7 @@ def import_(
     column: Column = None,
     separator: Separator = None,
     phenotypes: Phenotypes = None,
+    checksum: ChecksumOption = None,
     palindromes: PalindromesOption = "infer",
     min_found: MinFound = 0.25,
     keep_non_rsid: KeepNonRsid = None,
@@ -143,11 +154,14 @@ def import_(
 ) -> None:
     """Read GWAS files, align them to the models' variants, and keep z and effect of each trait.
 
-    What is dropped is counted by reason. A run that was interrupted goes on where it was.
+    What is dropped is counted by reason. A run that was interrupted goes on where it was. URLs are read as
+    they are downloaded and take no disk.
 
     Examples:
 
         gputwas gwas import --manifest traits.tsv --out gwas -j 8
+
+        gputwas gwas import https://example.org/height.txt.gz --checksum md5:0123456789abcdef0123456789abcdef
 
         gputwas gwas import --manifest traits.tsv --executor dask:tcp://node01:8786
 
@@ -167,6 +181,7 @@ def import_(
     entries = collect_traits(
         files or [], manifest=manifest, folder=folder, pattern=pattern, trait=trait, dialect=dialect,
         columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,
+        checksum=checksum,
     )  # fmt: skip
     if executor is None:
         executor = f"local:{workers or _workers(len(entries))}"
@@ -205,7 +220,7 @@ def _show_report(table: pa.Table) -> None:
 
 @group.command("check")
 def check(
-    files: Annotated[list[Path], typer.Argument(help="The file or files of one trait.")],
+    files: Annotated[list[str], typer.Argument(help="The file or files of one trait, or their URLs.")],
     models: Annotated[
         Path | None,
         typer.Option("--models", help="Also say how many of this model store's variants are found."),
@@ -221,10 +236,15 @@ def check(
 
     Example: gputwas gwas check 0001.txt.gz --models models
     """
+    import functools
+    import os
+
     from gputwas.formats.sumstats import open_sumstats
+    from gputwas.formats.sumstats.sources import SourceFile
     from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, read_trait
 
     given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}
+    given |= {"opener": functools.cache(SourceFile), "threads": os.cpu_count() or 1}  # URLs: one download
     reader = open_sumstats(files, parity=mode == "parity", **given)
     layout = reader.layout
     print_table(("role", "column"), layout.columns.items())
@@ -244,6 +264,46 @@ def check(
     typer.echo(f"rows: {trait.rows_read:,} read, {trait.rows_malformed:,} malformed")
     print_table(("reason", "rows"), sorted(trait.counts.items()))
     typer.echo(f"variants of the models found: {trait.found_share:.1%}")
+
+
+@group.command("manifest")
+def manifest_(
+    out: Annotated[Path, typer.Argument(help="Manifest to write, a .tsv.")],
+    phenotypes: Annotated[
+        str, typer.Option("--phenotypes", help="BIG40's table of phenotypes, if it is to be another copy.")
+    ] = "",
+    cohort: Annotated[
+        Literal["33k", "22k", "11k"],
+        typer.Option(
+            "--cohort", help="All of BIG40's participants, the discovery or the replication sample."
+        ),
+    ] = "33k",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address", help="Where the files are, with {} for the number (default: BIG40's server)."
+        ),
+    ] = None,
+) -> None:
+    """List all GWAS of BIG40 with their addresses, sample sizes and heritabilities, to be imported.
+
+    Delete the rows you do not want.
+
+    Examples:
+
+        gputwas gwas manifest big40.tsv
+
+        gputwas gwas import --manifest big40.tsv --models models --out gwas -j 8
+    """
+    from gputwas.errors import UsageError
+    from gputwas.formats.big40 import PAGE, manifest_table, read_phenotypes
+    from gputwas.formats.tables import check_table_path, write_table
+
+    if check_table_path(out) != ".tsv":
+        raise UsageError(f"{out}: a manifest is a .tsv")
+    table = manifest_table(read_phenotypes(phenotypes or PAGE), cohort, address)
+    write_table(table, out)
+    typer.echo(f"{table.num_rows:,} traits: {out}")
 
 
 @group.command("list")

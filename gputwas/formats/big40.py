@@ -1,13 +1,15 @@
 """BIG40's own table of phenotypes: names, categories, sample sizes and heritabilities of imaging traits.
 
-In: the page IDPs.html as a browser saves it, or the same table as CSV or TSV. Out: an Arrow table with one
-row per phenotype. The wording of the header is taken loosely (case, blanks, several header rows).
+In: the page IDPs.html, as a browser saves it or by its address, or the same table as CSV or TSV. Out: an
+Arrow table with one row per phenotype, or a manifest of the GWAS files of all of them where they lie on the
+web. The wording of the header is taken loosely (case, blanks, several header rows).
 Source: Smith et al. 2021, doi:10.1038/s41593-021-00826-4; https://open.win.ox.ac.uk/ukbiobank/big40/.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -15,9 +17,21 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 
-from gputwas.errors import InputError
+from gputwas.errors import InputError, UsageError
+from gputwas.formats.sumstats.sources import open_source
 
-__all__ = ["COLUMNS", "read_phenotypes"]
+__all__ = ["COHORTS", "COLUMNS", "PAGE", "manifest_table", "read_phenotypes"]
+
+PAGE = "https://open.win.ox.ac.uk/ukbiobank/big40/BIG40-IDPs_v4/IDPs.html"
+"""Where the table of phenotypes is."""
+
+_FILES = "https://open.win.ox.ac.uk/ukbiobank/big40/release2/"
+COHORTS = {
+    "33k": (f"{_FILES}stats33k/{{}}.txt.gz", "n"),
+    "22k": (f"{_FILES}stats/{{}}.txt.gz", "n_discovery"),
+    "11k": (f"{_FILES}repro/{{}}.txt.gz", "n_replication"),
+}
+"""Whole cohort, discovery, replication: address of a phenotype's file, and the column with its size."""
 
 COLUMNS = {
     "pheno": pa.string(), "ukb_id": pa.string(), "short_name": pa.string(), "units": pa.string(),
@@ -63,14 +77,48 @@ def read_phenotypes(path: str | os.PathLike[str]) -> pa.Table:
     )
 
 
+def manifest_table(phenotypes: pa.Table, cohort: str = "33k", address: str | None = None) -> pa.Table:
+    """Make a manifest for `gputwas gwas import` of a table that `read_phenotypes` gave.
+
+    Parameters
+    ----------
+    cohort : one of `COHORTS`.
+    address : where the files are, with {} for the four-digit number; by default BIG40's server.
+
+    Returns
+    -------
+    One row per phenotype: trait (its four-digit number), path, n, dialect, build, h2, h2_se, effect, and
+    short_name, category_name and description as annotation.
+
+    Raises
+    ------
+    UsageError : no such cohort, or an address without {}.
+    """
+    if cohort not in COHORTS:
+        raise UsageError(f"the cohort is {', '.join(COHORTS)}, not {cohort!r}")
+    pattern, size = COHORTS[cohort]
+    if address is not None:
+        pattern = address
+    if pattern.count("{}") != 1:
+        raise UsageError(f"the address needs {{}} once, where the phenotype's number stands, not {pattern!r}")
+    numbers = phenotypes["pheno"].to_pylist()
+    rows = len(numbers)
+    return pa.table({
+        "trait": numbers,
+        "path": [pattern.replace("{}", number) for number in numbers],
+        "n": phenotypes[size],
+        "dialect": ["big40"] * rows,
+        "build": ["GRCh37"] * rows,
+        "h2": phenotypes["h2"],
+        "h2_se": phenotypes["h2_se"],
+        "effect": ["beta"] * rows,
+        **{name: phenotypes[name] for name in ("short_name", "category_name", "description")},
+    })  # fmt: skip
+
+
 def _text(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        raise InputError("does not exist", path=path) from None
-    except IsADirectoryError:
-        raise InputError("is a folder, not a table", path=path) from None
+    with io.BufferedReader(open_source(path)) as file:
+        data = file.read()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
     try:

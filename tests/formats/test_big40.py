@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gputwas.errors import InputError
-from gputwas.formats.big40 import COLUMNS, read_phenotypes
+from gputwas.errors import InputError, UsageError
+from gputwas.formats.big40 import COLUMNS, manifest_table, read_phenotypes
+from gputwas.formats.manifest import read_manifest
+from gputwas.formats.tables import write_table
 
 PAGE = """<!DOCTYPE html><html><head><title>IDPs</title></head><body>
 <table><tr><td>Search</td><td><input></td></tr></table>
@@ -100,3 +102,38 @@ def test_bad_tables(tmp_path):
         read_phenotypes(tmp_path / "nowhere.html")
     with pytest.raises(InputError, match="is a folder"):
         read_phenotypes(tmp_path)
+
+
+def test_a_manifest_of_all_files_where_they_are(tmp_path):
+    """Page -> manifest -> entries to import, as the two commands of the command line do it."""
+    table = manifest_table(read_phenotypes(written(tmp_path, PAGE)))
+    write_table(table, tmp_path / "big40.tsv")
+    one, two = read_manifest(tmp_path / "big40.tsv")
+    base = "https://open.win.ox.ac.uk/ukbiobank/big40/release2/stats33k"
+    assert (one.trait, one.paths) == ("0001", (f"{base}/0001.txt.gz",))
+    assert (two.trait, two.paths) == ("0012", (f"{base}/0012.txt.gz",))
+    assert (one.n, one.h2, one.h2_se, one.effect, one.dialect) == (33224, 0.31, 0.021, "beta", "big40")
+    assert (two.n, two.h2, two.h2_se) == (33224, None, None)
+    assert one.annotation == {
+        "short_name": "IDP_T1_SIENAX_peripheral_GM",
+        "category_name": "regional and tissue volume",
+        "description": "Volume of grey & white",
+    }
+
+
+@pytest.mark.parametrize(("cohort", "folder", "n"), [("22k", "stats", 22138), ("11k", "repro", 11086)])
+def test_manifests_of_the_two_samples(tmp_path, cohort, folder, n):
+    row = manifest_table(read_phenotypes(written(tmp_path, PAGE)), cohort).to_pylist()[0]
+    assert row["path"].endswith(f"/release2/{folder}/0001.txt.gz") and row["n"] == n
+
+
+def test_a_manifest_of_a_mirror(tmp_path):
+    phenotypes = read_phenotypes(written(tmp_path, PAGE))
+    assert manifest_table(phenotypes, address="s3://b/x{}.gz")["path"].to_pylist() == [
+        "s3://b/x0001.gz",
+        "s3://b/x0012.gz",
+    ]
+    with pytest.raises(UsageError, match=r"the address needs \{\} once"):
+        manifest_table(phenotypes, address="s3://b/x.gz")
+    with pytest.raises(UsageError, match="the cohort is 33k, 22k, 11k"):
+        manifest_table(phenotypes, "44k")

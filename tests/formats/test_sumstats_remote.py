@@ -64,6 +64,15 @@ def test_servers_that_say_little(server, more):
     assert content(server.put("/a", NOISE, **more)) == NOISE
 
 
+def test_an_object_of_unknown_size_is_read_again_without_asking_for_more(server):
+    stream = open_source(server.put("/a", NOISE[:1000], sized=False))
+    with stream:
+        for _ in range(2):
+            assert stream.readall() == NOISE[:1000]
+            stream.rewind()
+    assert server.gets() == [""]
+
+
 def test_503_twice_then_200(server):
     assert content(server.put("/a", NOISE, statuses=[503, 503])) == NOISE
     assert len(server.log) == 3

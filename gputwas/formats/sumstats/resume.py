@@ -170,6 +170,7 @@ class ResumingStream(io.RawIOBase):
         self._patience = _Patience(remote.url, self._stop)
         self._start: bytearray | None = bytearray()  # what was received, as long as it is not too much
         self._received = 0  # bytes behind which the connection stands
+        self._ended = False  # the end was met behind them, which the size alone need not tell
         self._good = 0  # where it stood when patience was last reset
         self._position = 0
 
@@ -204,6 +205,7 @@ class ResumingStream(io.RawIOBase):
         if self._start is None:
             self.park()
             self._start, self._received, self._good = bytearray(), 0, 0
+            self._ended = False
         self._position = 0
 
     def park(self) -> None:
@@ -231,7 +233,7 @@ class ResumingStream(io.RawIOBase):
         while True:
             try:
                 size = None if self._known is None else self._known.size
-                if size is not None and self._received >= size:
+                if self._ended or (size is not None and self._received >= size):
                     self.park()
                     return 0
                 if self._connection is None:
@@ -247,7 +249,8 @@ class ResumingStream(io.RawIOBase):
                     self._good = self._received
                 self._patience.failed(failure, self._how_far())
             else:
-                if not count:
+                self._ended = not count
+                if self._ended:
                     self.park()
                 return count
 
