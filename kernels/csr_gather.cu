@@ -4,10 +4,9 @@
 //   z_sums[m, t]      = sum over l in model m, z[l, t] known, of z_weights[l]      * z[l, t]
 //   effect_sums[m, t] = sum over the same l                   of effect_weights[l] * beta[l, t]
 //
-// A thread owns one model and four traits (gather_four.cuh). Block (x, y): x threads along the traits, a power
-// of two up to 32, y models; neighbours in y are neighbours in the order of the models, so models in genome
-// order find each other's rows in L1, and concurrent blocks find theirs in L2. No shared memory, no
-// communication between threads. Bytes, operations, registers: README.md.
+// A thread owns one model and four traits (gather_four.cuh). A block has 32 models and, with 8 threads each, 32
+// traits; see score_gather.cu for why, and for the order of the blocks. No shared memory, no communication
+// between threads. Bytes, operations, registers: README.md.
 #include "gather_four.cuh"
 
 template <bool WITH_EFFECT>
@@ -16,22 +15,17 @@ __device__ __forceinline__ void sums_of_model(
     const double* __restrict__ z_weights, const double* __restrict__ effect_weights,
     const float* __restrict__ z, const float* __restrict__ beta,
     double* __restrict__ z_sums, double* __restrict__ effect_sums,
-    const long long model, const long long stride) {
-    const long long first = offsets[model], last = offsets[model + 1];
-    const long long step = (long long)gridDim.y * blockDim.x * TRAITS_OF_A_THREAD;
-    long long trait = ((long long)blockIdx.y * blockDim.x + threadIdx.x) * TRAITS_OF_A_THREAD;
-    for (; trait < stride; trait += step) {
-        GatherSums sums[TRAITS_OF_A_THREAD];
-        gather_four<WITH_EFFECT>(
-            sums, first, last, variants, z_weights, effect_weights, z, beta, stride, trait);
-        double2* z_out = reinterpret_cast<double2*>(z_sums + model * stride + trait);
-        z_out[0] = {sums[0].z, sums[1].z};
-        z_out[1] = {sums[2].z, sums[3].z};
-        if (WITH_EFFECT) {
-            double2* effect_out = reinterpret_cast<double2*>(effect_sums + model * stride + trait);
-            effect_out[0] = {sums[0].effect, sums[1].effect};
-            effect_out[1] = {sums[2].effect, sums[3].effect};
-        }
+    const long long model, const long long trait, const long long stride) {
+    GatherSums sums[TRAITS_OF_A_THREAD];
+    gather_four<WITH_EFFECT>(
+        sums, offsets[model], offsets[model + 1], variants, z_weights, effect_weights, z, beta, stride, trait);
+    double2* z_out = reinterpret_cast<double2*>(z_sums + model * stride + trait);
+    z_out[0] = {sums[0].z, sums[1].z};
+    z_out[1] = {sums[2].z, sums[3].z};
+    if (WITH_EFFECT) {
+        double2* effect_out = reinterpret_cast<double2*>(effect_sums + model * stride + trait);
+        effect_out[0] = {sums[0].effect, sums[1].effect};
+        effect_out[1] = {sums[2].effect, sums[3].effect};
     }
 }
 
@@ -47,12 +41,15 @@ extern "C" __global__ void __launch_bounds__(256) csr_gather(
     const long long models,
     const long long stride,  // traits and padding, a multiple of 4
     const int with_effect) {
-    const long long model = (long long)blockIdx.x * blockDim.y + threadIdx.y;
-    if (model >= models) return;
-    if (with_effect)
-        sums_of_model<true>(
-            offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, stride);
-    else
-        sums_of_model<false>(
-            offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, stride);
+    const long long trait = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * TRAITS_OF_A_THREAD;
+    if (trait >= stride) return;
+    for (long long model = (long long)blockIdx.y * blockDim.y + threadIdx.y; model < models;
+         model += (long long)gridDim.y * blockDim.y) {
+        if (with_effect)
+            sums_of_model<true>(
+                offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, trait, stride);
+        else
+            sums_of_model<false>(
+                offsets, variants, z_weights, effect_weights, z, beta, z_sums, effect_sums, model, trait, stride);
+    }
 }

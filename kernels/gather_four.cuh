@@ -1,8 +1,7 @@
 // Sums of one model in four adjacent traits, kept in the registers of one thread: the inner loop of csr_gather
 // and score_gather.
 //
-// A thread reads 16 bytes of z and of beta per SNP, so that 8 threads cover a 128-byte line and 32 threads read
-// 512 adjacent bytes. Terms are added in the stored order of the SNPs, each trait by itself: its sums are the
+// A thread reads 16 bytes of z and of beta per SNP, so that 8 threads cover a 128-byte line. Terms are added in the stored order of the SNPs, each trait by itself: its sums are the
 // same bits whatever stands beside it in the batch. The loop is unrolled by four, which lets the loads of four
 // SNPs fly at once while the additions keep their order.
 #pragma once

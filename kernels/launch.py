@@ -32,8 +32,8 @@ OPTIONS = ("--std=c++17", "--fmad=false", f"-I{SOURCES}")  # fused where written
 TRAIT_PADDING = 32  # float32: rows of z begin on 128-byte lines
 LANES = 32
 MOST_GRID_Y = 65535
-GATHER_THREADS, GATHER_TRAITS = 256, 4  # of a block; of a thread, TRAITS_OF_A_THREAD in gather_four.cuh
-SCORE_BLOCK, SCORE_MODELS, SCORE_TRAITS = (16, 16), 32, 64
+GATHER_TRAITS = 4  # of a thread, TRAITS_OF_A_THREAD in gather_four.cuh
+GATHER_BLOCK, GATHER_TILE = (8, 32), (32, 32)  # threads; traits and models that they take together
 VARIANCE_WARPS = 8
 RANK_THREADS = 256
 BITSET_SIDE, BITSET_TILE = 16, 64
@@ -93,12 +93,9 @@ def csr_gather(
     z_sums = cupy.empty((models, stride), dtype=np.float64)
     effect_sums = z_sums if beta is None else cupy.empty_like(z_sums)
     if models and traits:
-        across = min(LANES, 1 << (-(-stride // GATHER_TRAITS) - 1).bit_length())
-        down = GATHER_THREADS // across
-        grid = (-(-models // down), min(-(-stride // (across * GATHER_TRAITS)), MOST_GRID_Y))
         _kernel("csr_gather", "csr_gather")(
-            grid,
-            (across, down),
+            _gather_grid(traits, models),
+            GATHER_BLOCK,
             (offsets, variants, z_weights, effect_weights, z, z if beta is None else beta,
              z_sums, effect_sums, np.int64(models), np.int64(stride), np.int32(beta is not None)),
         )  # fmt: skip
@@ -147,11 +144,10 @@ def score_gather(
     scores = cupy.empty((traits, models), dtype=dtype)
     effects = scores if beta is None else cupy.empty_like(scores)
     if models and traits:
-        grid = (-(-models // SCORE_MODELS), min(-(-traits // SCORE_TRAITS), MOST_GRID_Y))
         entry = f"score_gather{'_z' if beta is None else ''}_{dtype}"
         _kernel("score_gather", entry)(
-            grid,
-            SCORE_BLOCK,
+            _gather_grid(traits, models),
+            GATHER_BLOCK,
             (offsets, variants, z_weights, effect_weights, z, z if beta is None else beta, var_g, pattern_of,
              scores, effects, np.int64(models), np.int64(traits), np.int64(z.shape[1]), np.int64(patterns)),
         )  # fmt: skip
@@ -280,6 +276,11 @@ def bitset_counts(sets: Any, lists: Any) -> Any:
         arguments = (sets, lists, counts, np.int64(n_sets), np.int64(n_lists), np.int64(sets.shape[1]))
         _kernel("bitset_counts", "bitset_counts")(grid, (BITSET_SIDE, BITSET_SIDE), arguments)
     return counts
+
+
+def _gather_grid(traits: int, models: int) -> tuple[int, int]:
+    """Traits first: blocks that start together read whole rows of z."""
+    return -(-traits // GATHER_TILE[0]), min(-(-models // GATHER_TILE[1]), MOST_GRID_Y)
 
 
 def _checked_gather(

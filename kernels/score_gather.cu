@@ -4,18 +4,20 @@
 //   z[t, m]      = (sum of csr_gather for m, t) / sqrt(var_g[m, pattern_of[t]])
 //   effect[t, m] = (sum of csr_gather for m, t) / var_g[m, pattern_of[t]]
 //
-// A block of 16 x 16 threads scores 32 models in 64 traits: 16 models at a time, 16 threads of four traits each
-// (256 adjacent bytes of a row of z). Results wait in shared memory, one column wider than needed against bank
-// conflicts, until the block writes them along the models, 32 at a time (128 bytes in float32). Blocks that run
-// together hold neighbouring models: give the models in genome order, and L2 serves most rows; put the result's
-// columns back in order afterwards. Bytes, operations, registers: README.md.
+// A block of 8 x 32 threads scores 32 models in 32 traits at once; the 8 threads of a model read one 128-byte
+// line of each row. Models of neighbouring genes and of other tissues use the same SNPs, so with models in genome
+// order a block finds most lines in L1: about 120 rows x 256 bytes of z and beta. Blocks beside each other in x
+// take the next traits of the same models, so that whole rows leave memory together; those beside each other in
+// y find their rows in L2. Results wait in shared memory, one column wider than needed against bank conflicts,
+// until the block writes them along the models, 32 at a time (128 bytes in float32). Put the result's columns
+// back in order afterwards. Bytes, operations, registers: README.md.
 #include "gather_four.cuh"
 #include "score_gather.h"
 
-constexpr int THREADS_X = 16;
-constexpr int THREADS_Y = 16;
+constexpr int THREADS_X = 8;
+constexpr int THREADS_Y = 32;
 constexpr int TILE_TRAITS = THREADS_X * TRAITS_OF_A_THREAD;
-constexpr int TILE_MODELS = 32;
+constexpr int TILE_MODELS = THREADS_Y;
 constexpr int ROWS_AT_ONCE = THREADS_X * THREADS_Y / TILE_MODELS;
 
 template <typename Out>
@@ -26,7 +28,7 @@ struct Tile {
 
 template <typename Out, bool WITH_EFFECT>
 __device__ __forceinline__ void score_into(
-    Tile<Out>& tile, const int column,
+    Tile<Out>& tile,
     const long long first, const long long last, const int* __restrict__ variants,
     const double* __restrict__ z_weights, const double* __restrict__ effect_weights,
     const float* __restrict__ z, const float* __restrict__ beta, const long long stride,
@@ -44,8 +46,8 @@ __device__ __forceinline__ void score_into(
             scale = score_scale(var_g_of_model[pattern]);
         }
         const int row = threadIdx.x * TRAITS_OF_A_THREAD + i;
-        tile.z[row][column] = (Out)(sums[i].z * scale.z);
-        if (WITH_EFFECT) tile.effect[row][column] = (Out)(sums[i].effect * scale.effect);
+        tile.z[row][threadIdx.y] = (Out)(sums[i].z * scale.z);
+        if (WITH_EFFECT) tile.effect[row][threadIdx.y] = (Out)(sums[i].effect * scale.effect);
     }
 }
 
@@ -58,23 +60,21 @@ __device__ __forceinline__ void score_tiles(
     Out* __restrict__ z_out, Out* __restrict__ effect_out,
     const long long models, const long long traits, const long long stride, const long long patterns) {
     __shared__ Tile<Out> tile;
-    const long long first_model = (long long)blockIdx.x * TILE_MODELS;
+    const long long first_trait = (long long)blockIdx.x * TILE_TRAITS;
+    const long long trait = first_trait + threadIdx.x * TRAITS_OF_A_THREAD;
     const int thread = threadIdx.y * THREADS_X + threadIdx.x;
-    for (long long start = (long long)blockIdx.y * TILE_TRAITS; start < traits;
-         start += (long long)gridDim.y * TILE_TRAITS) {
-        const long long trait = start + threadIdx.x * TRAITS_OF_A_THREAD;
-        for (int column = threadIdx.y; column < TILE_MODELS; column += THREADS_Y) {
-            const long long model = first_model + column;
-            if (model < models && trait < traits)
-                score_into<Out, WITH_EFFECT>(
-                    tile, column, offsets[model], offsets[model + 1], variants, z_weights, effect_weights,
-                    z, beta, stride, var_g + model * patterns, pattern_of, trait, traits);
-        }
+    const int column = thread % TILE_MODELS;
+    for (long long first_model = (long long)blockIdx.y * TILE_MODELS; first_model < models;
+         first_model += (long long)gridDim.y * TILE_MODELS) {
+        const long long model = first_model + threadIdx.y;
+        if (model < models && trait < traits)
+            score_into<Out, WITH_EFFECT>(
+                tile, offsets[model], offsets[model + 1], variants, z_weights, effect_weights, z, beta, stride,
+                var_g + model * patterns, pattern_of, trait, traits);
         __syncthreads();
-        const int column = thread % TILE_MODELS;
         for (int row = thread / TILE_MODELS; row < TILE_TRAITS; row += ROWS_AT_ONCE)
-            if (start + row < traits && first_model + column < models) {
-                const long long at = (start + row) * models + first_model + column;
+            if (first_trait + row < traits && first_model + column < models) {
+                const long long at = (first_trait + row) * models + first_model + column;
                 z_out[at] = tile.z[row][column];
                 if (WITH_EFFECT) effect_out[at] = tile.effect[row][column];
             }

@@ -68,8 +68,8 @@ RATES = {
         row=(8 + 8 + 8) / H200_BYTES,
         source=(
             "arithmetic for an H200, not measured: each weight fetches 4 bytes that no cache holds (a gather "
-            "in genome order does better); padding writes and reads them again in float64; dense products run "
-            "at 60 TFLOP/s on rows copied once (8 bytes read, 8 written, 8 read by the product)"
+            "in genome order does better); padding writes and reads them again in float64; dense products "
+            "run at 60 TFLOP/s on rows copied once (8 bytes read, 8 written, 8 read by the product)"
         ),
     ),
     "numpy": Rates(
@@ -89,7 +89,7 @@ RATES = {
 
 
 def work_shape(offsets: np.ndarray, variants: np.ndarray, backend_name: str) -> WorkShape:
-    """Shape of models in CSR form, offsets (models + 1,) and variants (entries,), over a panel in genome order."""
+    """Shape of models over a panel in genome order; CSR offsets (models + 1,) and variants (entries,)."""
     windows = plan_windows(offsets, variants)
     shapes = (padded_shape(window, backend_name) for window in windows)
     return WorkShape(
