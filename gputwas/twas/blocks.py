@@ -51,7 +51,7 @@ class BlockRun:
         computed = 0
         with (
             progress("associate", len(self._store.trait_names), "traits") as shown,
-            ThreadPoolExecutor(self._plan.threads, "score") as scorers,
+            ThreadPoolExecutor(self._plan.pool_size, "score") as scorers,
             ThreadPoolExecutor(WRITERS, "write") as writers,
         ):
             writing: list[Future[None]] = []
@@ -72,7 +72,7 @@ class BlockRun:
         left = self._missing(block)
         if left:
             with (
-                ThreadPoolExecutor(self._plan.threads, "score") as scorers,
+                ThreadPoolExecutor(self._plan.pool_size, "score") as scorers,
                 ThreadPoolExecutor(WRITERS, "write") as writers,
             ):
                 results = self._score_block(block, left, scorers)

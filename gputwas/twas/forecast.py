@@ -154,7 +154,7 @@ def _seconds_per_trait(chosen: Selection, plan: Plan, scorer: Scorer, dtype: typ
         shape = (rows.stop - rows.start, len(traits))
         results[tissue] = (np.empty(shape, dtype, order="F"), np.empty(shape, dtype, order="F"))
     scoring = Scoring(chosen, scorer, plan, dtype, PatternBook(None, scorer.variance))
-    with ThreadPoolExecutor(plan.threads) as pool:
+    with ThreadPoolExecutor(plan.pool_size) as pool:
         for _ in range(2):
             started = time.perf_counter()
             scoring.score(traits, results, pool)

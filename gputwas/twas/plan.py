@@ -6,16 +6,18 @@ it starts. The plan never changes a number: it only decides how many traits are 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from gputwas.backends.memory import units_that_fit
 from gputwas.errors import ResourceError
+from gputwas.twas import streams, tiles
 from gputwas.twas.products import MOST_GATHERED
-from gputwas.twas.tiles import WIDTH, bytes_per_trait
 from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
 
 __all__ = ["BLOCK_SIZE", "Plan", "StudySize", "make_plan"]
 
+MOST_COPIERS = 16  # threads that copy between the page cache and page-locked memory
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
 COMPILER_BYTES = 150_000_000  # Numba and its compiler
@@ -53,7 +55,7 @@ class Plan:
     ----------
     block_size : traits in one file of the store; width : traits scored together, at most a block;
         threads : how many such groups are scored at once.
-    tiled : the processor's own kernels score tiles; otherwise array products score batches.
+    way : "tiled" (the processor's own kernels), "streamed" (the device's), or how array products multiply.
     memory : bytes the run is expected to hold at its peak, memory-mapped files left out.
     bytes_read, bytes_written : of GWAS statistics and of results.
     """
@@ -61,10 +63,15 @@ class Plan:
     block_size: int
     width: int
     threads: int
-    tiled: bool
+    way: str
     memory: int
     bytes_read: int
     bytes_written: int
+
+    @property
+    def pool_size(self) -> int:
+        """Threads to give the work: those that score, or those that copy for a device."""
+        return min(os.cpu_count() or 1, MOST_COPIERS) if self.way == "streamed" else self.threads
 
     @property
     def batch_size(self) -> int:
@@ -96,38 +103,42 @@ def make_plan(
     Parameters
     ----------
     budget : bytes. item_bytes : of one value in the store, 4 or 8.
-    threads : most groups of traits scored at once. way : "tiled", or how array products multiply, see
-        `gputwas.twas.products.way_of_multiplying`; those use their own threads and take one batch at a time.
-    device_budget : bytes free on a device with memory of its own; None where there is none.
+    threads : most groups of traits scored at once on the processor; the other ways take one at a time.
+    way : see `Plan`. device_budget : bytes free on a device with memory of its own, None where there is none.
 
     Raises
     ------
     ResourceError : one trait does not fit the budget, or the device.
     """
     block = max(1, min(block_size, size.traits))
-    tiled = way == "tiled"
-    threads = max(1, min(threads, block)) if tiled else 1
+    threads = max(1, min(threads, block)) if way == "tiled" else 1
     fixed = _fixed_bytes(size, block, item_bytes, way)
-    if tiled:
-        per_trait = bytes_per_trait(size.variants, size.models, item_bytes)
-        batch = units_that_fit(budget, fixed, per_trait, most=min(WIDTH * threads, block))
-        threads = min(threads, batch)
-    else:
-        # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
-        per_trait = size.variants * (4 + 4 + 1 + 8 + 8) + size.largest_tissue * SCORE_BYTES
-        batch = units_that_fit(budget, fixed, per_trait, most=block)
-        if device_budget is not None:
-            batch = _batch_on_device(size, device_budget, batch)
+    per_trait = _bytes_per_trait(size, item_bytes, way)
+    most = {"tiled": tiles.WIDTH * threads, "streamed": streams.WIDTH}.get(way, block)
+    batch = units_that_fit(budget, fixed, per_trait, most=min(most, block))
+    if device_budget is not None:
+        batch = _batch_on_device(size, device_budget, batch, item_bytes)
+    threads = min(threads, batch)
     width = batch // threads
     return Plan(
         block_size=block,
         width=width,
         threads=threads,
-        tiled=tiled,
+        way=way,
         memory=fixed + width * threads * per_trait,
         bytes_read=size.traits * size.variants * 8,
         bytes_written=size.traits * size.models * 2 * item_bytes,
     )
+
+
+def _bytes_per_trait(size: StudySize, item_bytes: int, way: str) -> int:
+    """Host memory of one trait while it is scored."""
+    if way == "tiled":
+        return tiles.bytes_per_trait(size.variants, size.models, item_bytes)
+    if way == "streamed":
+        return streams.SLOTS * (size.variants * 2 * 4 + size.models * 2 * item_bytes)
+    # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
+    return size.variants * (4 + 4 + 1 + 8 + 8) + size.largest_tissue * SCORE_BYTES
 
 
 def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
@@ -148,11 +159,14 @@ def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
     return fixed
 
 
-def _batch_on_device(size: StudySize, budget: int, most: int) -> int:
-    """Traits that the device holds: float32 z and beta in two layouts, float64 sums of one tissue."""
-    fixed = size.entries * (4 + 8 + 8) + size.models * 8
-    fixed += min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
-    per_trait = size.variants * (4 + 4) * 2 + size.largest_tissue * (8 + 8)
+def _batch_on_device(size: StudySize, budget: int, most: int, item_bytes: int) -> int:
+    """Traits that the device holds: z and beta in two layouts and all results, in every slot."""
+    fixed = size.entries * (4 + 8 + 8) + size.models * (8 + 8)
+    fixed += size.triangles * 8  # LD, for var_g; it stays on the host where it does not fit
+    if fixed > budget // 2:
+        fixed -= size.triangles * 8
+    per_trait = size.variants * (4 + 4) * 2 + size.models * 2 * item_bytes
+    per_trait *= streams.SLOTS
     if fixed + per_trait > budget:
         raise ResourceError(
             f"one trait needs {_amount(fixed + per_trait)} on the device, where {_amount(budget)} are free; "

@@ -19,7 +19,15 @@ from gputwas.kernels.twins import padded_gather
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.variance import length_groups
 
-__all__ = ["METHODS", "MOST_GATHERED", "GwasBatch", "Numerators", "prepare_products", "way_of_multiplying"]
+__all__ = [
+    "METHODS",
+    "MOST_GATHERED",
+    "GwasBatch",
+    "Numerators",
+    "prepare_products",
+    "way_of_multiplying",
+    "way_of_scoring",
+]
 
 METHODS = ("auto", "csr", "padded")
 MOST_GATHERED = 8_000_000  # values gathered at once by the padded way: 64 MB of float64
@@ -61,6 +69,12 @@ def way_of_multiplying(backend: Backend, method: str = "auto") -> str:
     if method == "csr" and not sparse:
         raise UsageError(f"backend {backend.name} has no sparse product; use --method padded")
     return ("csr" if sparse else "padded") if method == "auto" else method
+
+
+def way_of_scoring(backend: Backend, method: str = "auto") -> str:
+    """How a whole run scores: "tiled" or "streamed" where CSR kernels of our own are, else as above."""
+    way = way_of_multiplying(backend, method)
+    return {("numpy", "csr"): "tiled", ("cupy", "csr"): "streamed"}.get((backend.name, way), way)
 
 
 def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gputwas.twas.operator import ScoreOperator
 
-__all__ = ["WIDTH", "TileScorer", "bytes_per_trait"]
+__all__ = ["WIDTH", "TileScorer", "bytes_per_trait", "genome_order", "rows_in_order"]
 
 WIDTH = 32  # traits of a full tile: two cache lines of float32; fewer leave the inner loops too short
 
@@ -53,10 +53,10 @@ class TileScorer:
     def __init__(
         self, operator: ScoreOperator, n_variants: int, *, threads: int, dtype: type[np.floating]
     ) -> None:
-        self.order = _genome_order(operator)
+        self.order = genome_order(operator)
         self._place = np.empty_like(self.order)
         self._place[self.order] = np.arange(self.order.size)
-        self._offsets, entries = _rows_in_order(operator.offsets, self.order)
+        self._offsets, entries = rows_in_order(operator.offsets, self.order)
         self._variants = operator.variants[entries]
         self._z_weights = operator.z_weights[entries]
         self._effect_weights = operator.effect_weights[entries]
@@ -113,7 +113,7 @@ class TileScorer:
         )  # fmt: skip
 
 
-def _genome_order(operator: ScoreOperator) -> np.ndarray:
+def genome_order(operator: ScoreOperator) -> np.ndarray:
     """Models by their first SNP in the panel, which is in genome order; those without SNPs last."""
     first = np.full(operator.n_models, np.iinfo(np.int32).max, dtype=np.int32)
     filled = np.flatnonzero(operator.lengths > 0)
@@ -122,7 +122,7 @@ def _genome_order(operator: ScoreOperator) -> np.ndarray:
     return np.argsort(first, kind="stable")
 
 
-def _rows_in_order(offsets: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rows_in_order(offsets: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """CSR offsets (models + 1,) of the rows in another order, and where each entry was, (entries,)."""
     lengths = np.diff(offsets)[order]
     new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

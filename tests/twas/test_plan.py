@@ -26,7 +26,7 @@ PAPER = StudySize(
 
 def test_plan_of_the_whole_study_is_plausible() -> None:
     plan = make_plan(PAPER, 4 * 10**9, item_bytes=4, threads=4)
-    assert plan.tiled and (plan.width, plan.threads) == (32, 4)
+    assert (plan.way, plan.width, plan.threads) == ("tiled", 32, 4)
     assert 3 * 10**9 < plan.memory <= 4 * 10**9
     assert plan.bytes_read == 3_935 * 1_300_000 * 8
     assert plan.bytes_written == 3_935 * 250_000 * 2 * 4
@@ -46,7 +46,7 @@ def test_small_amounts_are_not_said_to_be_nothing() -> None:
 @given(
     st.integers(10**8, 10**11),
     st.integers(1, 64),
-    st.sampled_from(["tiled", "csr", "padded"]),
+    st.sampled_from(["tiled", "streamed", "csr", "padded"]),
     st.sampled_from([4, 8]),
 )
 def test_plan_fits_the_budget_or_is_refused(budget: int, threads: int, way: str, item: int) -> None:
