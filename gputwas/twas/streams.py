@@ -101,7 +101,11 @@ class CudaDevice:
         """Transpose to (variants, traits), gather and scale."""
         from gputwas.kernels.launch import pad_traits, score_gather
 
-        return score_gather(*self._csr, pad_traits(z.T), pad_traits(beta.T), var_g, pattern_of, dtype=dtype)
+        offsets, variants, z_weights, effect_weights = self._csr
+        return score_gather(
+            offsets, variants, z_weights, effect_weights, pad_traits(z.T), pad_traits(beta.T),
+            var_g, pattern_of, dtype=dtype,
+        )  # fmt: skip
 
 
 @dataclass
@@ -190,7 +194,8 @@ class StreamScorer:
             on_device = tuple(
                 device.put(host, stream) for host in (slot.z[:traits], slot.beta[:traits], *small)
             )
-            results = device.score(*on_device, np.dtype(self._dtype).name)
+            z_there, beta_there, var_g, patterns = on_device
+            results = device.score(z_there, beta_there, var_g, patterns, np.dtype(self._dtype).name)
             for array, host in zip(results, (slot.scores, slot.effects), strict=True):
                 device.fetch(array, host[:traits], stream)
         slot.alive = (*small, *on_device, *results)
