@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.analyses.survivors import Selection, find_survivors
+from gputwas.analyses.survivors import Selection, find_survivors, reading_threads
 from gputwas.backends.memory import memory_budget
 from gputwas.errors import InputError, ResourceError, UsageError
 from gputwas.stats.fdr import METHODS, significant_tests
@@ -208,10 +209,19 @@ def _effects(store: AssociationStore, found: _Found) -> np.ndarray:
     first = np.array([store.tissue_slice(name).start for name in store.tissues])
     tissue = np.searchsorted(first, found.model, side="right") - 1
     group = tissue * store.n_blocks + found.trait // store.block_size
-    for rows in _groups(group):
+    groups = _groups(group)
+    if not groups:
+        return out
+    from gputwas.stats.tail_counts import gather  # loads Numba, so not before there is something to look up
+
+    def fill(rows: np.ndarray) -> None:
         number, block = divmod(int(group[rows[0]]), store.n_blocks)
         effect = store.read_block(store.tissues[number], block, "effect")
-        out[rows] = effect[found.model[rows] - first[number], found.trait[rows] % store.block_size]
+        out[rows] = gather(effect, found.model[rows] - first[number], found.trait[rows] % store.block_size)
+
+    with ThreadPoolExecutor(reading_threads(len(groups))) as pool:
+        for _ in pool.map(fill, groups):
+            pass  # a block that cannot be read is refused here
     return out
 
 

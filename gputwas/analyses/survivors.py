@@ -20,7 +20,7 @@ from gputwas.progress import progress
 from gputwas.stats.fdr import SurvivorBound, survivor_levels
 from gputwas.stores.associations import AssociationStore
 
-__all__ = ["BYTES_PER_KEPT", "Selection", "Survivors", "find_survivors"]
+__all__ = ["BYTES_PER_KEPT", "Selection", "Survivors", "find_survivors", "reading_threads"]
 
 BYTES_PER_KEPT = 96  # a test kept and the copies made while ranking
 SHARE_OF_CHANCE = 8  # tests that chance alone brings above the highest level fill one part in so many
@@ -164,17 +164,17 @@ def _read_all(
     if not shards:
         return
     # Numba is loaded only here: importing this module must stay cheap.
-    from gputwas.stats.tail_counts import count_tails
+    from gputwas.stats.tail_counts import count_tails, gather
 
     def read(shard: Shard, collected: np.ndarray) -> _Read:
         tissue, block = shard
         z = chosen.store.read_block(chosen.tissues[tissue], block, "z")
         columns = chosen.columns[block]
         tails = count_tails(z, levels, collected, columns=columns, most=most)
-        values = z[tails.row, columns[tails.column]]
+        values = gather(z, tails.row, columns[tails.column])
         return _Read(shard, collected, tails.made, tails.reached, tails.row, tails.column, values)
 
-    threads = min(_processors(), MOST_THREADS, len(shards))
+    threads = reading_threads(len(shards))
     waiting: deque[Future[_Read]] = deque()
     with progress(label, len(shards), "blocks") as shown, ThreadPoolExecutor(threads) as pool:
         try:
@@ -209,8 +209,7 @@ def _together(chosen: Selection, reads: list[_Read], levels: np.ndarray, bound: 
     )
 
 
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def reading_threads(n_files: int) -> int:
+    """How many threads read so many files: one per processor that this process may use, within limits."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(mine, MOST_THREADS, n_files))

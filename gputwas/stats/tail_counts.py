@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-__all__ = ["TailCounts", "count_tails"]
+__all__ = ["TailCounts", "count_tails", "gather"]
 
 _STRIP = 128  # values counted before those that reach the level are looked for
 _AT_ONCE = 4  # levels compared in one go; they and their counts fit the vector registers
@@ -88,6 +88,24 @@ def count_tails(
     )
 
 
+def gather(values: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """`values[row, column]` (places,), without holding the interpreter's lock while pages are read.
+
+    Parameters
+    ----------
+    values : float32 or float64 (rows, columns), laid out as `z` of `count_tails`.
+    row, column : int (places,), from 0.
+    """
+    if row.size and not (
+        0 <= row.min() <= row.max() < values.shape[0] and 0 <= column.min() <= column.max() < values.shape[1]
+    ):
+        raise IndexError(f"places beyond the {values.shape[0]} rows and {values.shape[1]} columns")
+    flat, step = _in_a_row(values)
+    out = np.empty(row.size, dtype=values.dtype)
+    _gather(flat, column.astype(np.int64) * step + row, out)
+    return out
+
+
 def _in_a_row(z: np.ndarray) -> tuple[np.ndarray, int]:
     """All memory from the first to the last column as one read-only array, and from column to column."""
     rows, count = z.shape
@@ -101,6 +119,12 @@ def _in_a_row(z: np.ndarray) -> tuple[np.ndarray, int]:
     size = step // item * (count - 1) + rows
     flat = np.lib.stride_tricks.as_strided(z, shape=(size,), strides=(item,), writeable=False)
     return flat, step // item
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(flat, places, out):  # type: ignore[no-untyped-def]
+    for number in range(places.size):
+        out[number] = flat[places[number]]
 
 
 @numba.njit(cache=True, nogil=True)

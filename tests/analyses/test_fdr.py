@@ -155,7 +155,7 @@ def test_reads_once_where_few_are_significant(tmp_path: Path, readings: list[tup
 def test_reads_again_only_what_was_guessed_too_high(
     tmp_path: Path, readings: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
-    monkeypatch.setattr(survivors, "_processors", lambda: 1)
+    monkeypatch.setattr(survivors, "MOST_THREADS", 1)
     store = make_store(tmp_path / "s", 1, hits=0.5)  # so many that p far above alpha / 64 is significant
     found = adjust(store, family=family)
     assert as_dict(found.table) == by_one_call(store, labels_of(store, family), 0.05, "bh")
@@ -167,7 +167,7 @@ def test_reads_again_only_what_was_guessed_too_high(
 def test_little_memory_changes_nothing(
     tmp_path: Path, readings: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survivors, "_processors", lambda: 1)
+    monkeypatch.setattr(survivors, "MOST_THREADS", 1)
     store = make_store(tmp_path / "s", 3)
     plain = adjust(store, family="study")
     chosen = analyses_fdr._select(store, "study", None, None)
@@ -277,8 +277,9 @@ def test_refuses_bad_requests(tmp_path: Path) -> None:
         adjust(store, traits=[])
 
 
-def test_refuses_a_store_that_is_not_complete(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["z", "effect"])
+def test_refuses_a_store_that_is_not_complete(tmp_path: Path, kind: str) -> None:
     store = make_store(tmp_path / "s", 4)
-    next((tmp_path / "s").rglob("00001.z.arrow")).unlink()
+    next((tmp_path / "s").rglob(f"00001.{kind}.arrow")).unlink()
     with pytest.raises(InputError, match="not computed"):
         adjust(store)

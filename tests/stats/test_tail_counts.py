@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gputwas.stats import tail_counts
-from gputwas.stats.tail_counts import count_tails
+from gputwas.stats.tail_counts import count_tails, gather
 
 LEVELS = np.array([0.5, 1.0, 1.5, 2.5, 3.0], dtype=np.float32).astype(np.float64)
 
@@ -92,3 +92,15 @@ def test_gives_no_place_where_there_are_too_many() -> None:
     assert np.array_equal(same.row, whole.row)
     assert fewer.row.size == fewer.column.size == 0
     assert np.array_equal(fewer.reached, whole.reached) and np.array_equal(fewer.made, whole.made)
+
+
+@pytest.mark.parametrize("layout", ["columns", "padded", "odd distance", "backwards", "rows"])
+def test_gathers_places_of_any_layout(layout: str) -> None:
+    z = laid_out(values(50, 6, np.float32), layout)
+    rng = np.random.default_rng(2)
+    row, column = rng.integers(50, size=99).astype(np.int32), rng.integers(6, size=99)
+    assert np.array_equal(gather(z, row, column), np.asarray(z)[row, column], equal_nan=True)
+    assert gather(z, row[:0], column[:0]).size == 0
+    for wrong in ((row + 50, column), (row - 50, column), (row, column + 6), (row, column - 6)):
+        with pytest.raises(IndexError, match="50 rows and 6 columns"):
+            gather(z, *wrong)
