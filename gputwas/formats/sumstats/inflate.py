@@ -111,8 +111,9 @@ class _GzipStream:
         self._reader: Any
         start = stream.read(64) if threads > 1 else b""
         raw = Chain(start, stream) if start else stream
+        self.piece = _PIECE
         if is_bgzf(start):
-            self._reader = BgzfReader(raw, threads)
+            self._reader, self.piece = BgzfReader(raw, threads), BLOCK_BYTES
         else:
             self._reader = gzip_reader(raw)
         self.readinto = self._reader.readinto
@@ -197,9 +198,10 @@ class _Text:
     def fill(self, buffer: memoryview, seen: Callable[[int, int], None] | None = None) -> int:
         """Fill a buffer as far as the file goes; `seen` is told of every part (start, end) at once."""
         filled = 0
+        piece = getattr(self._stream, "piece", _PIECE)
         while filled < len(buffer):
             try:
-                count = int(self._stream.readinto(buffer[filled : filled + _PIECE]) or 0)
+                count = int(self._stream.readinto(buffer[filled : filled + piece]) or 0)
             except Exception as error:  # isal and lzma raise errors of their own kinds
                 raise self._explained(error) from error
             if not count:
@@ -229,9 +231,12 @@ class _Lines:
         self._found = np.empty(_PIECE if wanted else 0, dtype=bool)
 
     def count(self, part: np.ndarray) -> None:
-        if self._wanted:
-            found = self._found[: len(part)]
-            np.equal(part, 10, out=found)
+        if not self._wanted:
+            return
+        for place in range(0, len(part), _PIECE):
+            piece = part[place : place + _PIECE]
+            found = self._found[: len(piece)]
+            np.equal(piece, 10, out=found)
             self.line += int(np.count_nonzero(found))
 
 
