@@ -14,7 +14,15 @@ import numpy as np
 
 from gputwas.twas.dense_blocks import padded_shape, plan_windows
 
-__all__ = ["RATES", "Rates", "WorkShape", "choose_method", "estimated_seconds", "work_shape"]
+__all__ = [
+    "RATES",
+    "Rates",
+    "WorkShape",
+    "choose_method",
+    "estimated_seconds",
+    "resolve_method",
+    "work_shape",
+]
 
 
 @dataclass(frozen=True)
@@ -114,3 +122,17 @@ def choose_method(shape: WorkShape, backend_name: str) -> str:
     """ "csr", "padded" or "dense", whichever `RATES` estimates to be fastest; of equals the first."""
     seconds = estimated_seconds(shape, backend_name)
     return min(seconds, key=lambda way: seconds[way])
+
+
+def resolve_method(method: str, offsets: np.ndarray, variants: np.ndarray, backend_name: str) -> str:
+    """What "auto" stands for with these models, CSR as in `work_shape`; any other method as it is.
+
+    Windows are planned for it only where the answer depends on them: on NumPy, whose sparse product is faster
+    than its dense one for each element, it does not.
+    """
+    if method != "auto":
+        return method
+    rates = RATES[backend_name]
+    if rates.csr is not None and rates.csr <= rates.area:
+        return "csr"
+    return choose_method(work_shape(offsets, variants, backend_name), backend_name)

@@ -1,9 +1,10 @@
 """Numerators of the scores: weighted sums of z and beta over the SNPs of each model, for a batch of traits.
 
-In: a `ScoreOperator` and (variants, traits) statistics. Out: (models, traits) float64 sums on the host. Three
-ways give them: SciPy's CSR product (NumPy), length-bucketed padding (any array-API library), and the CUDA
-kernel (CuPy). Within one way a trait's sums do not depend on the batch it came in, bit by bit: every sum runs
-over the SNPs of its model in their stored order, in float64.
+In: a `ScoreOperator` and (variants, traits) statistics. Out: (models, traits) float64 sums on the host. Four
+ways give them: SciPy's CSR product (NumPy), length-bucketed padding (any array-API library), the CUDA kernel
+(CuPy) and dense genomic windows (any library, `gputwas.twas.dense_blocks`). Within one way a trait's sums do
+not depend on the batch it came in, bit by bit: all are float64; the dense way multiplies tiles of one shape,
+in the others every sum runs over the SNPs of its model in their stored order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ __all__ = [
     "way_of_scoring",
 ]
 
-METHODS = ("auto", "csr", "padded")
+METHODS = ("auto", "csr", "padded", "dense")
 MOST_GATHERED = 8_000_000  # values gathered at once by the padded way: 64 MB of float64
 
 
@@ -49,15 +50,15 @@ class GwasBatch:
 class Numerators(Protocol):
     """One way of multiplying, bound to one operator."""
 
-    def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
-        """Bring (traits, variants) host arrays, NaN where missing, into this way's layout."""
+    def load(self, z: np.ndarray, beta: np.ndarray | None) -> Any:
+        """Bring (traits, variants) host arrays, NaN where missing, into this way's layout, a batch."""
 
-    def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
+    def sums(self, batch: Any, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
         """z and effect sums of a range of models, (models, traits) float64."""
 
 
 def way_of_multiplying(backend: Backend, method: str = "auto") -> str:
-    """ "csr" or "padded": the method asked for, or by "auto" CSR on NumPy and CUDA, padding elsewhere.
+    """ "csr", "padded" or "dense": as asked for, or by "auto" CSR on NumPy and CUDA, padding elsewhere.
 
     Raises
     ------
@@ -79,7 +80,12 @@ def way_of_scoring(backend: Backend, method: str = "auto") -> str:
 
 def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:
     """Bind the way of multiplying of a backend and method to an operator; errors as `way_of_multiplying`."""
-    if way_of_multiplying(backend, method) == "padded":
+    way = way_of_multiplying(backend, method)
+    if way == "dense":
+        from gputwas.twas.dense_blocks import DenseBlocks
+
+        return DenseBlocks(operator, backend)
+    if way == "padded":
         return _Padded(operator, backend)
     return _SciPyCsr(operator) if backend.name == "numpy" else _CudaCsr(operator, backend)
 

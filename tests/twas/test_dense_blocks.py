@@ -15,7 +15,7 @@ from gputwas.twas import dense_blocks
 from gputwas.twas.dense_blocks import DenseBlocks, dense_matrices, padded_shape, plan_windows
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.products import prepare_products
-from gputwas.twas.spredixcan import prepare_scorer
+from gputwas.twas.spredixcan import prepare_scorer, spredixcan
 from tests.model_sets import random_gwas, random_model_set
 
 NUMPY = choose_backend("numpy")
@@ -191,3 +191,12 @@ def test_float64_is_needed_for_the_bound_on_z() -> None:
         window.variants
     ].astype(np.float32)
     assert np.any(np.abs(single - exact[window.models]) > bound[window.models])
+
+
+def test_engine_scores_alike_by_every_method(backend: Backend) -> None:
+    models = random_model_set(np.random.default_rng(12), n_variants=60)
+    z, beta = random_gwas(np.random.default_rng(12), 5, 60, 0.2)
+    want, got = spredixcan(models, z, beta), spredixcan(models, z, beta, backend=backend, method="dense")
+    np.testing.assert_allclose(got.z, want.z, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(got.effect_size, want.effect_size, rtol=1e-10, atol=1e-12)
+    assert isinstance(prepare_scorer(models, backend, "dense").products, DenseBlocks)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from gputwas.backends.choose import BACKENDS
-from gputwas.twas.methods import RATES, WorkShape, choose_method, estimated_seconds, work_shape
+from gputwas.twas import methods
+from gputwas.twas.methods import (
+    RATES,
+    WorkShape,
+    choose_method,
+    estimated_seconds,
+    resolve_method,
+    work_shape,
+)
 
 PAPER = WorkShape(weights=2_500_400, area=61_700_000, rows=1_217_908)  # 180,500 models of 19 tissues
 CROWDED = WorkShape(weights=200_000_000, area=400_000_000, rows=1_200_000)  # hundreds of SNPs in every model
@@ -52,3 +60,13 @@ def test_shape_of_models_counts_padding() -> None:
     assert shape.rows == (3 + 2) + 4
     assert shape.density == 5 / 4096
     assert work_shape(np.zeros(3, dtype=np.int64), variants[:0], "jax") == WorkShape(0, 0, 0)
+
+
+def test_auto_is_resolved_by_the_rule_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    offsets = np.array([0, 60])
+    variants = np.arange(60, dtype=np.int32)  # 60 weights in 32 x 64 elements
+    assert resolve_method("auto", offsets, variants, "jax") == "dense"
+    assert resolve_method("auto", offsets[:2] // 60, variants[:1], "jax") == "padded"
+    assert resolve_method("padded", offsets, variants, "jax") == "padded"
+    monkeypatch.setattr(methods, "plan_windows", None)  # on NumPy no window is planned
+    assert resolve_method("auto", offsets, variants, "numpy") == "csr"
