@@ -114,9 +114,10 @@ def spredixcan(
     import logging
     import traceback
 
-    from gputwas.cli.lean import without_pandas
+    from gputwas.cli.lean import with_plain_memory, without_pandas
 
     without_pandas()
+    with_plain_memory()
     from gputwas.study.dropin import spredixcan_command
 
     log = logging.getLogger("gputwas")

@@ -10,23 +10,29 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from gputwas.errors import InputError
 from gputwas.files import atomic_path
 from gputwas.formats.sumstats.inflate import blocks, compression_of
 
-__all__ = ["Covariances", "read_covariances", "write_covariances"]
+__all__ = ["Covariances", "Runs", "read_covariances", "write_covariances"]
 
 _COLUMNS = ("GENE", "RSID1", "RSID2", "VALUE")
 _EXPECTED = "columns GENE RSID1 RSID2 VALUE"
 _GIVE = "Give the covariance (.txt.gz) that was released with the models."
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None"]
+_BLOCK_BYTES = (
+    2 << 20
+)  # of text at a time: memory touched for the first time costs more than a larger block saves
 _ROUNDING = 1e-9  # relative; the two halves of a symmetric matrix may be printed with different last digits
 
 
@@ -52,12 +58,49 @@ class Covariances:
     id2: np.ndarray
     values: np.ndarray
 
+    @cached_property
+    def runs(self) -> Runs:
+        """The rows of one gene and one first SNP that follow each other, see `Runs`."""
+        return _runs(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Rows of one gene with one first SNP, one after the other: a row of the matrix.
+
+    Files list upper triangles, mostly: the second SNPs of a run are the first SNPs of this run and of those
+    after it. Looking at runs instead of rows spares most searching and sorting.
+
+    Attributes
+    ----------
+    starts : int64 (runs,): row where each begins.
+    of_row : int32 (rows,): run of each row.
+    partner : int32 (rows,): the run of the same gene, this or a later one, whose first SNP is the row's
+        second SNP, if it is as many runs further as the row is from the beginning of its run; otherwise -1.
+    """
+
+    starts: np.ndarray
+    of_row: np.ndarray
+    partner: np.ndarray
+
 
 @dataclass(frozen=True)
 class _Header:
     names: list[str]
     delimiter: str
     used: list[int]  # where GENE, RSID1, RSID2, VALUE stand
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Rows of a block: genes, and first SNPs by runs of equal ones, with the row where each begins."""
+
+    genes: list[str]
+    gene_starts: np.ndarray
+    run_ids: pa.DictionaryArray
+    run_starts: np.ndarray
+    second: pa.DictionaryArray  # (rows,)
+    values: np.ndarray  # (rows,)
 
 
 def read_covariances(path: str | os.PathLike[str]) -> Covariances:
@@ -73,8 +116,8 @@ def read_covariances(path: str | os.PathLike[str]) -> Covariances:
     """
     name = os.fspath(path)
     header: _Header | None = None
-    parts: list[pa.Table] = []
-    for block in blocks(name, compression_of(name)):
+    parts: list[_Part] = []
+    for block in blocks(name, compression_of(name), size=_BLOCK_BYTES):
         data, line = block.data, block.first_line
         if header is None:
             end = int(np.argmax(data == ord("\n"))) + 1
@@ -146,7 +189,7 @@ def _parse_header(line: bytes, path: str) -> _Header:
     return _Header(names, "\t" if "\t" in text else " ", [places[wanted] for wanted in _COLUMNS])
 
 
-def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> pa.Table:
+def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> _Part:
     padded = header.delimiter == "\t" and bool((data == ord(" ")).any())
     if not padded:
         with contextlib.suppress(pa.ArrowInvalid):
@@ -159,20 +202,41 @@ def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> pa.Table:
         raise _malformed(text, header, path, line) or error from None
 
 
-def _parse_fast(data: pa.Buffer, delimiter: str, header: _Header) -> pa.Table:
+def _parse_fast(data: pa.Buffer, delimiter: str, header: _Header) -> _Part:
     names = [str(place) for place in range(len(header.names))]
     used = [names[place] for place in header.used]
-    coded = pa.dictionary(pa.int32(), pa.string())
-    types = dict(zip(used, (coded, coded, coded, pa.float64()), strict=True))
+    # rows of one gene and of one first SNP follow each other: no need of a dictionary to code these columns
+    types = (pa.string(), pa.string(), pa.dictionary(pa.int32(), pa.string()), pa.float64())
     table = pyarrow.csv.read_csv(
         pa.BufferReader(data),
         parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=False),
-        read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=4 << 20),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=types, include_columns=used, null_values=_MISSING, strings_can_be_null=False
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=names, block_size=data.size + 1, use_threads=False
         ),
-    )
-    return table.rename_columns(list(_COLUMNS))
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict(zip(used, types, strict=True)), include_columns=used, null_values=_MISSING,
+            strings_can_be_null=False,
+        ),
+    )  # fmt: skip
+    gene, first, second, values = (table[name].combine_chunks() for name in used)
+    if isinstance(second, pa.ChunkedArray):
+        second = second.unify_dictionaries().combine_chunks()
+    genes, gene_starts = _runs_of_equal(gene)
+    ids, starts = _runs_of_equal(first)
+    run_starts = np.union1d(starts, gene_starts)
+    run_ids = ids.take(pa.array(np.searchsorted(starts, run_starts, side="right") - 1))
+    return _Part(
+        genes.to_pylist(), gene_starts, run_ids.dictionary_encode(), run_starts, second,
+        values.to_numpy(zero_copy_only=False),
+    )  # fmt: skip
+
+
+def _runs_of_equal(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """What stands in each run of equal cells, and the row where it begins."""
+    encoded = pc.run_end_encode(column)
+    starts = np.zeros(len(encoded.values), np.int64)
+    starts[1:] = encoded.run_ends.to_numpy()[:-1]
+    return encoded.values, starts
 
 
 def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> InputError | None:
@@ -207,40 +271,49 @@ def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> Inpu
     return None
 
 
-def _checked(path: str, parts: list[pa.Table]) -> Covariances:
-    gene_names, gene = _codes(parts, ["GENE"])
-    snps, pairs = _codes(parts, ["RSID1", "RSID2"])
-    id1, id2 = pairs[: len(gene)], pairs[len(gene) :]
-    values = np.concatenate([_floats(part["VALUE"]) for part in parts] or [np.empty(0)])
-    starts = np.flatnonzero(np.diff(gene, prepend=-1))
-    genes = gene_names.take(pa.array(gene[starts])).to_pylist()
-    if len(starts) > len(gene_names):
-        first = np.unique(gene[starts], return_index=True)[1]
-        repeated = genes[int(np.setdiff1d(np.arange(len(genes)), first)[0])]
+def _checked(path: str, parts: list[_Part]) -> Covariances:
+    rows = np.cumsum([0, *(len(part.values) for part in parts)])
+    genes, offsets = _genes(parts, rows)
+    repeated = next((gene for gene, count in Counter(genes).items() if count > 1), None)
+    if repeated is not None:
         raise InputError(
             f"the rows of gene {repeated} are not contiguous",
             path=path,
             remedy="Sort the file by gene, and check that it was not put together from overlapping parts.",
         )
-    offsets = np.append(starts, len(gene)).astype(np.int64)
-    result = Covariances(path, genes, offsets, snps, id1, id2, values)
+    snps, codes = _codes([*(part.run_ids for part in parts), *(part.second for part in parts)])
+    of_runs, id2 = codes[: len(parts)], codes[len(parts) :]
+    id1 = [
+        np.repeat(run, np.diff(part.run_starts, append=len(part.values)))
+        for run, part in zip(of_runs, parts, strict=True)
+    ]
+    none = np.empty(0, np.int32)
+    values = np.concatenate([part.values for part in parts] or [np.empty(0)])
+    result = Covariances(
+        path, genes, offsets, snps, np.concatenate(id1 or [none]), np.concatenate(id2 or [none]), values
+    )
     _refuse_bad_cells(result)
     _refuse_repeats(result)
     return result
 
 
-def _codes(parts: list[pa.Table], columns: list[str]) -> tuple[pa.Array, np.ndarray]:
-    """One vocabulary for the named columns, and the columns one after the other as codes into it."""
-    chunks = [chunk for column in columns for part in parts for chunk in part[column].chunks]
+def _genes(parts: list[_Part], rows: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Genes of all parts in file order, and where their rows begin and the last ones end."""
+    genes: list[str] = []
+    starts = []
+    for part, base in zip(parts, rows[:-1], strict=True):
+        goes_on = int(bool(genes) and part.genes[:1] == genes[-1:])  # the gene at the end of the part before
+        genes += part.genes[goes_on:]
+        starts.append(part.gene_starts[goes_on:] + base)
+    return genes, np.concatenate([*starts, rows[-1:]]).astype(np.int64)
+
+
+def _codes(chunks: list[pa.DictionaryArray]) -> tuple[pa.Array, list[np.ndarray]]:
+    """One vocabulary for all arrays, and each of them as int32 codes into it."""
     if not chunks:
-        return pa.array([], pa.string()), np.empty(0, np.int32)
+        return pa.nulls(0, pa.string()), []
     unified = pa.chunked_array(chunks).unify_dictionaries()
-    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in unified.chunks]
-    return unified.chunk(0).dictionary, np.concatenate(codes).astype(np.int32, copy=False)
-
-
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy()
+    return unified.chunk(0).dictionary, [chunk.indices.to_numpy() for chunk in unified.chunks]
 
 
 def _pair(table: Covariances, row: int) -> tuple[str, str]:
@@ -264,7 +337,38 @@ def _refuse_bad_cells(table: Covariances) -> None:
         raise InputError("a row has an empty gene id", path=table.path, column="GENE")
 
 
+def _runs(table: Covariances) -> Runs:
+    rows, n_genes = len(table.id1), len(table.genes)
+    gene_starts = table.offsets[:-1]
+    begins = np.empty(rows, dtype=bool)
+    begins[:1] = True
+    np.not_equal(table.id1[1:], table.id1[:-1], out=begins[1:])
+    begins[gene_starts] = True
+    starts = np.flatnonzero(begins)
+    of_row = np.cumsum(begins, dtype=np.int32)
+    of_row -= 1
+    partner = of_row + (np.arange(rows, dtype=np.int32) - starts.astype(np.int32)[of_row])
+    last_of_gene = np.append(of_row[gene_starts][1:], len(starts))[:n_genes].astype(np.int32)
+    limit = np.repeat(last_of_gene, np.diff(table.offsets))
+    fits = partner < limit
+    first = table.id1[starts]
+    fits &= first[np.where(fits, partner, 0)] == table.id2
+    return Runs(starts, of_row, np.where(fits, partner, np.int32(-1)))
+
+
+def _is_triangle(table: Covariances) -> bool:
+    """Whether every row is of an upper triangle whose SNPs are all different, so that no pair can repeat."""
+    runs = table.runs
+    if np.any(runs.partner < 0):
+        return False
+    gene = np.repeat(np.arange(len(table.genes)), np.diff(table.offsets))[runs.starts]
+    key = np.sort(gene * max(len(table.snps), 1) + table.id1[runs.starts])
+    return not np.any(key[1:] == key[:-1])
+
+
 def _refuse_repeats(table: Covariances) -> None:
+    if _is_triangle(table):
+        return
     low = np.minimum(table.id1, table.id2).astype(np.int64)
     high = np.maximum(table.id1, table.id2).astype(np.int64)
     gene = np.repeat(np.arange(len(table.genes)), np.diff(table.offsets))

@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +39,7 @@ _TEXT = ("gene", "gene_name")
 _WHOLE = ("n_snps_used", "n_snps_in_cov", "n_snps_in_model")
 _OLD_NAMES = {"VAR_g": "var_g", "pred_perf_R2": "pred_perf_r2", "pred_perf_p": "pred_perf_pval",
               "pred_perf_q": "pred_perf_qval"}  # fmt: skip
+_NEEDS_QUOTES = re.compile('[,"\\r\\n]')
 _MISSING = ["NA", "", "NaN", "nan", "NULL", "None"]
 
 
@@ -97,22 +98,20 @@ def write_associations(path: str | os.PathLike[str], table: pa.Table) -> None:
         )
 
 
-def _cells(column: pa.ChunkedArray) -> Iterator[str]:
+def _cells(column: pa.ChunkedArray) -> Iterable[str]:
     if pa.types.is_integer(column.type) and column.null_count:
         column = column.cast(pa.float64())
-    values = column.to_pylist()
     if pa.types.is_floating(column.type):
-        return ("NA" if value is None or value != value else repr(value) for value in values)
+        # null becomes NaN here; only NaN is spelt nan
+        return ["NA" if text == "nan" else text for text in map(repr, column.to_numpy().tolist())]
     if pa.types.is_integer(column.type):
-        return map(str, values)
-    return ("NA" if value is None else _quoted(str(value)) for value in values)
+        return map(str, column.to_numpy().tolist())
+    return ["NA" if value is None else _quoted(str(value)) for value in column.to_pylist()]
 
 
 def _quoted(text: str) -> str:
     """Quote a cell only if csv needs it."""
-    if any(mark in text for mark in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _header(text: bytes, path: str) -> list[str]:

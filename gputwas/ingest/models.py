@@ -20,7 +20,7 @@ import pyarrow.csv
 from gputwas.errors import InputError
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.predictdb import TissueModels, read_models
-from gputwas.ingest.models_pack import CovarianceSource, pack_models
+from gputwas.ingest.models_pack import CovarianceSource, Packing, pack_models
 from gputwas.ingest.models_pairs import ModelFiles, PathLike, find_databases, pair_files, without_covariances
 from gputwas.ingest.models_report import ImportReport, TissueReport
 from gputwas.progress import progress
@@ -32,7 +32,7 @@ from gputwas.stores.models import (
     write_models_store,
 )
 
-__all__ = ["ImportReport", "TissueReport", "import_models", "pack_models", "read_gene_table"]
+__all__ = ["ImportReport", "Packing", "TissueReport", "import_models", "pack_models", "read_gene_table"]
 
 log = logging.getLogger(__name__)
 

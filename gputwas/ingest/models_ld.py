@@ -72,8 +72,9 @@ def tissue_ld(entries: TissueEntries, signs: np.ndarray, covariances: Covariance
     diagonal = pairs.first == pairs.second
     in_ld = np.zeros(len(entries.snp), dtype=bool)
     in_ld[pairs.first[diagonal]] = True
-    inside = in_ld[pairs.first] & in_ld[pairs.second]
-    pairs = _Pairs(pairs.first[inside], pairs.second[inside], pairs.values[inside])
+    if not in_ld.all():
+        inside = in_ld[pairs.first] & in_ld[pairs.second]
+        pairs = _Pairs(pairs.first[inside], pairs.second[inside], pairs.values[inside])
     _refuse_negative(entries, covariances, pairs)
     order, place, n_in_ld = _matrix_order(entries, in_ld, pairs)
     ld, var_g = _triangles(entries, signs, covariances, pairs, place, n_in_ld)
@@ -121,28 +122,39 @@ def _count_first_ids(
 
 def _pairs(entries: TissueEntries, model: np.ndarray, used: np.ndarray, covariances: Covariances) -> _Pairs:
     """Rows whose two SNPs are both in the model, in file order."""
-    snp = pc.index_in(covariances.snps, value_set=entries.ids).fill_null(-1).to_numpy().astype(np.int64)
-    size = max(len(entries.ids), 1)
-    key = entries.model.astype(np.int64) * size + entries.snp
-    order = np.argsort(key)
-    sorted_key = key[order]
-
-    def entry(ids: np.ndarray, model: np.ndarray) -> np.ndarray:
-        wanted = model * size + ids
-        place = np.minimum(np.searchsorted(sorted_key, wanted), len(sorted_key) - 1)
-        return np.where((ids >= 0) & (sorted_key[place] == wanted), order[place], -1)
-
-    rows = np.flatnonzero(used)
-    if not len(key) or not len(rows):
+    if not len(entries.snp) or not used.any():
         nothing = np.empty(0, np.int64)
         return _Pairs(nothing, nothing, np.empty(0))
-    model, id1, id2 = model[rows].astype(np.int64), covariances.id1[rows], covariances.id2[rows]
-    begins = (np.diff(model, prepend=-1) != 0) | (np.diff(id1, prepend=-1) != 0)
-    starts = np.flatnonzero(begins)  # one search for each run of rows with the same first SNP
-    first = entry(snp[id1[starts]], model[starts])[np.cumsum(begins) - 1]
-    second = entry(snp[id2], model)
-    known = (first >= 0) & (second >= 0)
-    return _Pairs(first[known], second[known], covariances.values[rows[known]])
+    entry = _EntryOf(entries, covariances.snps)
+    runs = covariances.runs
+    of_run = entry(covariances.id1[runs.starts], model[runs.starts])
+    first, second = of_run[runs.of_row], of_run[runs.partner]
+    alone = np.flatnonzero(runs.partner < 0)
+    if len(alone):
+        second[alone] = entry(covariances.id2[alone], model[alone])
+    known = used & (first >= 0) & (second >= 0)
+    if known.all():
+        return _Pairs(first, second, covariances.values)
+    return _Pairs(first[known], second[known], covariances.values[known])
+
+
+class _EntryOf:
+    """Finds the entry of a SNP of the covariance in a model; -1 where the model does not have it."""
+
+    def __init__(self, entries: TissueEntries, snps: pa.Array) -> None:
+        found = pc.index_in(snps, value_set=entries.ids).fill_null(-1)
+        self._snp = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        self._size = max(len(entries.ids), 1)
+        key = entries.model.astype(np.int64) * self._size + entries.snp
+        self._order = np.argsort(key)
+        self._key = key[self._order]
+
+    def __call__(self, ids: np.ndarray, model: np.ndarray) -> np.ndarray:
+        """Entries of SNPs `ids`, rows of the covariance's list, in models `model`: int64 of their shape."""
+        snp = self._snp[ids]
+        wanted = model.astype(np.int64) * self._size + snp
+        place = np.minimum(np.searchsorted(self._key, wanted), len(self._key) - 1)
+        return np.where((snp >= 0) & (self._key[place] == wanted), self._order[place], -1)
 
 
 def _matrix_order(
@@ -172,8 +184,8 @@ def _triangles(
     size = n_in_ld.astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(size * (size + 1) // 2)])
     model = entries.model[pairs.first]
-    i = np.minimum(place[pairs.first], place[pairs.second])
-    j = np.maximum(place[pairs.first], place[pairs.second])
+    one, two = place[pairs.first], place[pairs.second]
+    i, j = np.minimum(one, two), np.maximum(one, two)
     cell = starts[model] + i * size[model] - i * (i - 1) // 2 + (j - i)
     ld = np.full(starts[-1], np.nan)
     ld[cell] = pairs.values
@@ -187,7 +199,8 @@ def _triangles(
     has_ld = size > 0
     if has_ld.any():
         var_g[has_ld] = np.add.reduceat(term, starts[:-1][has_ld])
-    ld[cell] = pairs.values * signs[pairs.first] * signs[pairs.second]
+    if np.any(signs != 1):
+        ld[cell] = pairs.values * signs[pairs.first] * signs[pairs.second]
     return ld, var_g
 
 

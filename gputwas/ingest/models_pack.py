@@ -28,7 +28,7 @@ from gputwas.progress import progress
 from gputwas.stores.models import ModelSet
 from gputwas.variants.identifiers import style_of
 
-__all__ = ["CovarianceSource", "pack_models"]
+__all__ = ["CovarianceSource", "Packing", "pack_models"]
 
 log = logging.getLogger(__name__)
 
@@ -75,39 +75,71 @@ def pack_models(
     UsageError
         If a tissue has no covariances and the models are not said to be of a single SNP.
     """
-    started = time.monotonic()
-    _check_names([models for models, _ in sources])
-    rules = _Rules(allow_missing_ld, single_snp_model)
-    warnings: list[str] = []
-    kept = [(tissue_entries(models), source) for models, source in sources]
-    for entries, _ in kept:
-        if not entries.genes.num_rows:
-            warnings.append(f"{entries.path}: tissue {entries.tissue} has no model and is left out")
-            log.warning(warnings[-1])
-    kept = [(entries, source) for entries, source in kept if entries.genes.num_rows]
-    if not kept:
-        raise InputError(
-            "there is no model with weights in the database",
-            path=sources[0][0].path if sources else None,
-            remedy="Some releases hold a tissue for which nothing was learnt; leave it out.",
-        )
-    places = [_gene_places(entries.genes, gene_table) for entries, _ in kept]
-    panel = join_panel([entries for entries, _ in kept], [place["chromosome"] for place in places])
-
-    packed, reports = [], []
-    with progress("Models and LD", len(kept), "tissues") as shown:
-        for (entries, source), rows, signs in zip(kept, panel.rows, panel.signs, strict=True):
-            begun = time.monotonic()
-            ld = _ld(entries, signs, source, rules)
-            packed.append(ld)
-            reports.append(_report(entries, ld, rows, signs, time.monotonic() - begun))
-            warnings.extend(_warn(reports[-1]))
-            shown.advance()
-    model_set = _assemble(
-        panel.table, [entries for entries, _ in kept], places, packed, panel.rows, panel.signs
+    packing = Packing([models for models, _ in sources], gene_table=gene_table)
+    return packing.finish(
+        [source for _, source in sources],
+        allow_missing_ld=allow_missing_ld,
+        single_snp_model=single_snp_model,
     )
-    seconds = time.monotonic() - started
-    return model_set, ImportReport(tuple(reports), panel.table.num_rows, tuple(warnings), seconds)
+
+
+class Packing:
+    """Models whose panel is known and whose LD is still to come.
+
+    Reading a GWAS needs the panel alone, so LD can be read and packed beside it. `Packing(models)` and then
+    `finish(sources)` are `pack_models`; parameters and errors are the same.
+
+    Attributes
+    ----------
+    panel : table (variants,) of the variants of all models, as `ModelSet.panel`.
+    """
+
+    def __init__(self, models: Sequence[TissueModels], *, gene_table: pa.Table | None = None) -> None:
+        self._started = time.monotonic()
+        _check_names(models)
+        self._warnings: list[str] = []
+        every = [tissue_entries(of_tissue) for of_tissue in models]
+        for entries in every:
+            if not entries.genes.num_rows:
+                self._warnings.append(f"{entries.path}: tissue {entries.tissue} has no model and is left out")
+                log.warning(self._warnings[-1])
+        self._has_models = [bool(entries.genes.num_rows) for entries in every]
+        self._entries = [entries for entries in every if entries.genes.num_rows]
+        if not self._entries:
+            raise InputError(
+                "there is no model with weights in the database",
+                path=models[0].path if models else None,
+                remedy="Some releases hold a tissue for which nothing was learnt; leave it out.",
+            )
+        self._places = [_gene_places(entries.genes, gene_table) for entries in self._entries]
+        self._joined = join_panel(self._entries, [place["chromosome"] for place in self._places])
+        self.panel: pa.Table = self._joined.table
+
+    def finish(
+        self,
+        sources: Sequence[CovarianceSource],
+        *,
+        allow_missing_ld: bool = False,
+        single_snp_model: bool = False,
+    ) -> tuple[ModelSet, ImportReport]:
+        """Pack the LD, one source per tissue in the order of the models."""
+        rules = _Rules(allow_missing_ld, single_snp_model)
+        joined = self._joined
+        kept = [source for source, used in zip(sources, self._has_models, strict=True) if used]
+        packed, reports = [], []
+        with progress("Models and LD", len(kept), "tissues") as shown:
+            for entries, source, rows, signs in zip(
+                self._entries, kept, joined.rows, joined.signs, strict=True
+            ):
+                begun = time.monotonic()
+                ld = _ld(entries, signs, source, rules)
+                packed.append(ld)
+                reports.append(_report(entries, ld, rows, signs, time.monotonic() - begun))
+                self._warnings.extend(_warn(reports[-1]))
+                shown.advance()
+        model_set = _assemble(self.panel, self._entries, self._places, packed, joined.rows, joined.signs)
+        seconds = time.monotonic() - self._started
+        return model_set, ImportReport(tuple(reports), self.panel.num_rows, tuple(self._warnings), seconds)
 
 
 def _check_names(models: Sequence[TissueModels]) -> None:

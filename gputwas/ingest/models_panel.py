@@ -128,6 +128,8 @@ def _places(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Chromosome and position that identifiers such as chr1_13550_G_A_b38 or 1:13550:G:A tell, else null."""
     if not len(ids):
         return pa.nulls(0, pa.string()), pa.nulls(0, pa.int64())
+    if not any(pc.any(pc.match_substring(ids, mark), min_count=0).as_py() for mark in ":_-"):
+        return pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.int64())  # rs numbers tell no place
     spelled = common_spelling(ids, alleles=False)
     parts = pc.split_pattern(spelled, "_", max_splits=1)
     chromosome = pc.list_element(parts, 0)

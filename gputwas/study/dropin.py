@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import time
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +19,17 @@ import pyarrow as pa
 from gputwas.backends.choose import choose_backend
 from gputwas.errors import InputError, UsageError
 from gputwas.files import check_target
-from gputwas.formats.covariance import read_covariances
+from gputwas.formats.covariance import Covariances, read_covariances
 from gputwas.formats.metaxcan import read_associations, write_associations
-from gputwas.formats.predictdb import read_models
+from gputwas.formats.predictdb import TissueModels, read_models
 from gputwas.formats.sumstats import SumstatsReader, open_sumstats
 from gputwas.formats.tables import check_table_path, write_table
-from gputwas.ingest.models import pack_models
+from gputwas.ingest.models import Packing
 from gputwas.ingest.trait import PanelFilter, PanelIndex, TraitStatistics, read_trait
 from gputwas.stores.associations import Status
 from gputwas.stores.models import ModelSet
 from gputwas.study.compare import Comparison, compare_tables
+from gputwas.study.dropin_products import OneTrait
 from gputwas.study.dropin_words import in_words_of
 from gputwas.study.results import TissueResult, calibrated, metaxcan_table, snp_extremes
 from gputwas.study.snp_map import carry_over, gwas_side, read_snp_map
@@ -37,6 +39,10 @@ from gputwas.twas.spredixcan import prepare_scorer, score_traits
 __all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "gwas_paths", "spredixcan_command"]
 
 log = logging.getLogger(__name__)
+
+_BLOCK_BYTES = (
+    2 << 20
+)  # of GWAS text at a time: the process stays small, and a block in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -192,8 +198,7 @@ def compare_with(
 
 def _compute(options: SPrediXcanOptions) -> tuple[pa.Table, TraitStatistics]:
     with in_words_of(SPrediXcanOptions.__dataclass_fields__.keys()):
-        model_set = _models(options)
-        trait = _gwas(options, model_set)
+        model_set, trait = _models_and_gwas(options)
         table = _score(options, model_set, trait)
     if table.num_rows == 0:
         raise InputError("no gene has a SNP in the GWAS", path=options.gwas_file or options.gwas_folder)
@@ -210,7 +215,29 @@ def _check_output(options: SPrediXcanOptions) -> None:
         )
 
 
-def _models(options: SPrediXcanOptions) -> ModelSet:
+def _models_and_gwas(options: SPrediXcanOptions) -> tuple[ModelSet, TraitStatistics]:
+    """Read everything, the covariance beside the rest: inflating and parsing leave the interpreter free."""
+    covariances: Future[Covariances] | None = None
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="covariance") as beside:
+        if options.covariance is not None and not options.single_snp_model:
+            covariances = beside.submit(read_covariances, options.covariance)
+        models = Packing([_tissue(options)])
+        packed = beside.submit(
+            models.finish,
+            [None if covariances is None else covariances.result],
+            allow_missing_ld=True,
+            single_snp_model=options.single_snp_model,
+        )
+        del covariances  # their memory goes with the task that packs them
+        try:
+            trait = _gwas(options, models.panel)
+        except BaseException:
+            packed.result()  # what is wrong with the models is said first
+            raise
+        return packed.result()[0], trait
+
+
+def _tissue(options: SPrediXcanOptions) -> TissueModels:
     tissue = read_models(options.model_db_path, snp_key=options.model_db_snp_key)
     if options.gwas_h2 is not None and "phi" not in tissue.genes.column_names:
         raise InputError(
@@ -218,13 +245,7 @@ def _models(options: SPrediXcanOptions) -> ModelSet:
             path=options.model_db_path,
             remedy="Use models that state phi, or leave the two options out.",
         )
-    covariances = None
-    if options.covariance is not None and not options.single_snp_model:
-        covariances = read_covariances(options.covariance)
-    model_set, _ = pack_models(
-        [(tissue, covariances)], allow_missing_ld=True, single_snp_model=options.single_snp_model
-    )
-    return model_set
+    return tissue
 
 
 def gwas_paths(options: SPrediXcanOptions) -> list[str]:
@@ -260,9 +281,9 @@ def gwas_paths(options: SPrediXcanOptions) -> list[str]:
     return chosen
 
 
-def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
+def _gwas(options: SPrediXcanOptions, panel: pa.Table) -> TraitStatistics:
     snp_map = None if options.snp_map_file is None else read_snp_map(options.snp_map_file)
-    wanted = PanelIndex(model_set.panel if snp_map is None else gwas_side(snp_map))
+    wanted = PanelIndex(panel if snp_map is None else gwas_side(snp_map))
     seen = PanelFilter(wanted)
     header = _reader(options, {"variant_id": options.snp_column}, seen).layout.header
     columns = with_unnamed_columns(options.columns(), header)
@@ -278,7 +299,7 @@ def _gwas(options: SPrediXcanOptions, model_set: ModelSet) -> TraitStatistics:
         pvalue_fix=options.input_pvalue_fix,
         seen=seen,
     )
-    return trait if snp_map is None else carry_over(trait, snp_map, model_set.panel)
+    return trait if snp_map is None else carry_over(trait, snp_map, panel)
 
 
 def _reader(options: SPrediXcanOptions, columns: dict[str, str], keep: PanelFilter) -> SumstatsReader:
@@ -290,11 +311,13 @@ def _reader(options: SPrediXcanOptions, columns: dict[str, str], keep: PanelFilt
         handle_empty_columns=options.handle_empty_columns,
         parity=True,
         keep=keep,
+        block_bytes=_BLOCK_BYTES,
     )
 
 
 def _score(options: SPrediXcanOptions, model_set: ModelSet, trait: TraitStatistics) -> pa.Table:
     scorer = prepare_scorer(model_set, choose_backend("numpy"))
+    scorer = replace(scorer, products=OneTrait(scorer.operator))
     beta = None if trait.beta is None else trait.beta[None, :]
     scores = score_traits(scorer, trait.z[None, :], beta)
     best, largest = snp_extremes(scorer, trait.z) if options.additional_output else (None, None)

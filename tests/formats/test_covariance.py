@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -234,3 +235,64 @@ def test_real_covariances(gtex_v6p: Path) -> None:
         assert [list(row[:3]) for row in found] == [row[:3] for row in wanted]
         values = [float("nan" if row[3] == "NA" else row[3]) for row in wanted]
         np.testing.assert_array_equal(table.values, values)
+
+
+def triangles(sizes: list[int], *, square: bool = False) -> str:
+    """Genes of so many SNPs each; neighbouring genes share a SNP at their border."""
+    lines = []
+    for gene, size in enumerate(sizes):
+        ids = [f"rs{gene * 3 + k}" for k in range(size)]
+        for i in range(size):
+            for j in range(0 if square else i, size):
+                lines.append(f"g{gene} {ids[i]} {ids[j]} {min(i, j) + max(i, j) / 100}\n")
+    return HEADER + "".join(lines)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 40, 100, 333])
+@pytest.mark.parametrize("square", [False, True])
+def test_blocks_of_any_size_give_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, square: bool
+) -> None:
+    path = write(tmp_path, triangles([4, 1, 7, 2, 2, 12], square=square))
+    whole = read_covariances(path)
+    monkeypatch.setattr("gputwas.formats.covariance._BLOCK_BYTES", block_bytes)
+    in_blocks = read_covariances(path)
+    assert whole.genes == in_blocks.genes == [f"g{k}" for k in range(6)]
+    assert whole.offsets.tolist() == in_blocks.offsets.tolist()
+    assert rows(whole) == rows(in_blocks)
+
+
+def test_runs_of_a_triangle_lead_to_the_second_snp(tmp_path: Path) -> None:
+    table = read_covariances(write(tmp_path, triangles([3, 1, 2])))
+    runs = table.runs
+    assert runs.starts.tolist() == [0, 3, 5, 6, 7, 9]
+    assert runs.of_row.tolist() == [0, 0, 0, 1, 1, 2, 3, 4, 4, 5]
+    assert runs.partner.tolist() == [0, 1, 2, 1, 2, 2, 3, 4, 5, 5]
+    np.testing.assert_array_equal(table.id1[runs.starts][runs.partner], table.id2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), unique=True, max_size=14))
+def test_a_partner_is_the_second_snp_or_there_is_none(keys: list[tuple[int, int, int]]) -> None:
+    keys = sorted(keys, key=lambda key: key[0])
+    gene, id1, id2 = (np.array([key[k] for key in keys], np.int32) for k in range(3))
+    starts = np.flatnonzero(np.diff(gene, prepend=-1))
+    table = Covariances(
+        "x", [str(k) for k in starts], np.append(starts, len(keys)), pa.array(list("abcd")), id1, id2,
+        np.ones(len(keys)),
+    )  # fmt: skip
+    runs = table.runs
+    assert len(runs.of_row) == len(runs.partner) == len(keys)
+    for row, (run, partner) in enumerate(zip(runs.of_row, runs.partner, strict=True)):
+        first_row = runs.starts[run]
+        assert (gene[first_row], id1[first_row]) == (gene[row], id1[row])
+        assert row == first_row or run == runs.of_row[row - 1]
+        if partner >= 0:
+            there = runs.starts[partner]
+            assert partner >= run and (gene[there], id1[there]) == (gene[row], id2[row])
+
+
+def test_a_pair_that_comes_again_is_found_behind_a_triangle(tmp_path: Path) -> None:
+    text = triangles([2]) + "g0 rs0 rs0 0.0\ng0 rs0 rs1 0.01\n"
+    with pytest.raises(InputError, match="of rs0 and rs0 in gene g0 is repeated"):
+        read_covariances(write(tmp_path, text))
