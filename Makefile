@@ -70,13 +70,14 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.dev) ## tests that need a CUDA device; a missing device is a failure
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.dev) ## tests and benchmark that need a CUDA device; a missing one is a failure
 	GPUTWAS_REQUIRE_GPU=1 $(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu
+	$(or $(GPU_PYTHON),$(BIN)/python) -m bench gpu
 
-bench-quick: $(VENV)/.dev ## small side-by-side; METAXCAN=/path/to/MetaXcan/software adds the reference program
-	$(BIN)/python -m bench spredixcan --quick $(if $(METAXCAN),--metaxcan $(METAXCAN)) \
+bench-quick: $(VENV)/.dev ## every benchmark on small sizes; METAXCAN=/path/to/MetaXcan/software adds the reference program
+	$(BIN)/python -m bench all --quick $(if $(METAXCAN),--metaxcan $(METAXCAN)) \
 	    $(if $(METAXCAN_PYTHON),--metaxcan-python $(METAXCAN_PYTHON)) \
-	    $(if $(PYTWAS_PYTHON),--pytwas --pytwas-python $(PYTWAS_PYTHON))
+	    $(if $(PYTWAS_PYTHON),--pytwas-python $(PYTWAS_PYTHON))
 
 clean: ## remove .venv, caches, build products and the demo's results
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import floors, measure, turns
+from bench import floors
+from bench.measure import Usage
 from bench.record import Measurement, Ratio, Record, median
 from bench.session import Session, add_common, begin
 from bench.stores import CASES, Case, make_gwas_store, make_model_store
@@ -71,13 +72,12 @@ def prepare(session: Session, name: str, traits: int) -> Inputs:
     return Inputs(models, gwas, traits, files, sum(path.stat().st_size for path in files))
 
 
-def run_once(session: Session, inputs: Inputs, traits: Sequence[str] = (), *extra: object) -> measure.Usage:
+def run_once(session: Session, inputs: Inputs, traits: Sequence[str] = ()) -> Usage:
     """`gputwas associate` once into an empty folder, ``work/result``."""
     stores = ("--models", inputs.models, "--gwas", inputs.gwas)
     out = session.folder("result") / "store"
     chosen = [word for trait in traits for word in ("--trait", trait)]
-    command = session.gputwas("associate", *stores, "--out", out, *chosen, *extra)
-    return measure.run(command, env=turns.clean_environment())[0]
+    return session.gputwas("associate", *stores, "--out", out, *chosen)
 
 
 def main(options: argparse.Namespace) -> int:

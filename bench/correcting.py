@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import floors, measure, turns
+from bench import floors
 from bench.record import Measurement, Ratio, Record, median
 from bench.session import Session, add_common, begin
 from bench.stores import make_association_store
@@ -68,14 +68,13 @@ def main(options: argparse.Namespace) -> int:
 def _turns(session: Session, store: Path, columns: list[Path], *, cold: bool) -> list[Measurement]:
     found = []
     out = session.folder("out") / "significant.parquet"
-    command = session.gputwas("fdr", store, "--out", out)
     for repeat in range(-1, session.repeats):
         for program in ("gputwas", "floor"):
             log.info("%s, repeat %d", program, repeat)
             if cold:
                 floors.forget(columns)
             if program == "gputwas":
-                used, _ = measure.run(command, env=turns.clean_environment())
+                used = session.gputwas("fdr", store, "--out", out)
             else:
                 used = floors.read_bytes(columns)
             step = "fdr" if program == "gputwas" else "read z once"

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import floors, measure, turns
+from bench import floors
 from bench.associating import PAPER_TRAITS, Inputs, prepare
 from bench.ceilings import Ceilings, bound, measure_ceilings
 from bench.kernels import Row, kernel_rows
@@ -31,7 +31,8 @@ __all__ = ["add_arguments", "main", "roofline"]
 log = logging.getLogger(__name__)
 CASE = "paper"
 TMPFS = Path("/dev/shm")
-BATCH = 256  # traits of the kernels' rows
+BATCH, SMALL_BATCH = 1_024, 256  # traits of the kernels' rows; the smaller where memory is
+ROOMY = 40e9  # bytes free on the device
 ASSOCIATION = ("csr_gather", "score_gather")
 SLOWER, WHOLE_S = 2.0, 20.0  # asked for
 DISK_SHARE = 0.7
@@ -59,16 +60,17 @@ def main(options: argparse.Namespace) -> int:
         inputs = prepare(session, "quick" if session.quick else CASE, 0 if options.kernels_only else traits)
         ceilings = measure_ceilings(quick=session.quick)
         models = read_models_store(inputs.models)
-        rows = list(kernel_rows(models, traits=32 if session.quick else BATCH, seed=session.seed))
+        batch = 32 if session.quick else _batch()
+        rows = list(kernel_rows(models, traits=batch, seed=session.seed))
         measurements = [] if options.kernels_only else _whole_command(session, inputs)
         notes = [f"Device: {device}.", _ceilings_table(ceilings), roofline(rows, ceilings)]
         if measurements:
-            notes.append(_about(inputs))
+            notes.append(_about(inputs, _output_place(session, inputs)))
         name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
         session.keep(
             Record(
                 f"gpu-{name}", f"On a CUDA device: {device}", session.quick, session.about,
-                {"traits": inputs.traits, "batch": BATCH, "seed": session.seed, "device": device}, notes,
+                {"traits": inputs.traits, "batch": batch, "seed": session.seed, "device": device}, notes,
                 measurements, _ratios(rows, ceilings, measurements, inputs.traits),
                 {"ceilings": asdict(ceilings), "rows": [asdict(row) for row in rows]},
             )
@@ -87,6 +89,13 @@ def _device() -> tuple[str | None, str]:
         return None, str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def _batch() -> int:
+    """Traits of the kernels' rows: many, so that kernels outlast their launches."""
+    import cupy
+
+    return BATCH if cupy.cuda.runtime.memGetInfo()[0] > ROOMY else SMALL_BATCH
+
+
 def _traits_that_fit(folder: Path) -> int:
     """The paper's traits, or as many as disk and memory hold beside the result."""
     per_trait = 600_000 * 8
@@ -97,17 +106,15 @@ def _traits_that_fit(folder: Path) -> int:
 
 def _whole_command(session: Session, inputs: Inputs) -> list[Measurement]:
     """`associate --backend cupy` and a plain copy in turn, output on tmpfs; the first repeat is not kept."""
-    tmpfs = TMPFS if TMPFS.is_dir() and os.access(TMPFS, os.W_OK) else session.work
     found = []
-    with tempfile.TemporaryDirectory(prefix="gputwas-bench-", dir=tmpfs) as folder:
+    with tempfile.TemporaryDirectory(prefix="gputwas-bench-", dir=_output_place(session, inputs)) as folder:
         result, copy = Path(folder) / "result", Path(folder) / "copy"
         copy.mkdir()
         for repeat in range(-1, session.repeats):
             log.info("associate --backend cupy, repeat %d", repeat)
             shutil.rmtree(result, ignore_errors=True)
             stores = ("--models", inputs.models, "--gwas", inputs.gwas, "--out", result)
-            command = session.gputwas("associate", *stores, "--backend", "cupy")
-            used, _ = measure.run(command, env=turns.clean_environment())
+            used = session.gputwas("associate", *stores, "--backend", "cupy")
             found.append(Measurement(CASE, "gputwas", "associate --backend cupy", repeat, used))
             sizes = floors.sizes_below(result)
             shutil.rmtree(result)
@@ -116,10 +123,19 @@ def _whole_command(session: Session, inputs: Inputs) -> list[Measurement]:
     return [item for item in found if item.repeat >= 0]
 
 
-def _about(inputs: Inputs) -> str:
+def _output_place(session: Session, inputs: Inputs) -> Path:
+    """tmpfs where it holds the result and a copy of it, else the working folder."""
+    needed = 3 * inputs.traits * read_models_store(inputs.models).n_models * 8
+    if TMPFS.is_dir() and os.access(TMPFS, os.W_OK) and shutil.disk_usage(TMPFS).free > needed:
+        return TMPFS
+    return session.work
+
+
+def _about(inputs: Inputs, place: Path) -> str:
+    where = "on tmpfs" if place == TMPFS else "on disk (tmpfs is too small here)"
     return (
         f"Whole command: {inputs.traits:,} traits, {inputs.bytes_read / 1e9:.1f} GB of z and effect in the "
-        "page cache, output on tmpfs; the plain copy reads and writes as many bytes from and to the same "
+        f"page cache, output {where}; the plain copy reads and writes as many bytes from and to the same "
         "places, one thread."
     )
 

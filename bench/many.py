@@ -11,7 +11,7 @@ import logging
 import math
 from typing import Any
 
-from bench import measure, turns
+from bench import turns
 from bench.inputs import MANY, Sizes, Study, Tissue, make_study
 from bench.record import Measurement, Ratio, Record, median
 from bench.session import Session, add_common, begin
@@ -83,8 +83,7 @@ def _gputwas(
     found = []
     for (program, step), words in commands.items():
         log.info("%s: %s, repeat %d", program, step, repeat)
-        used, _ = measure.run(session.gputwas(*words), env=turns.clean_environment())
-        found.append(Measurement(CASE, program, step, repeat, used))
+        found.append(Measurement(CASE, program, step, repeat, session.gputwas(*words)))
     return found, turns.check_store(out / "result", study, sample)
 
 

@@ -68,8 +68,7 @@ def _measured(session: Session, study: Study) -> tuple[list[Measurement], list[d
         for step, tissues in runs.items():
             log.info("gputwas: %s, repeat %d", step, repeat)
             words = ("models", "import", *[tissue.model for tissue in tissues])
-            command = session.gputwas(*words, "--out", session.folder("out") / "models")
-            used, _ = measure.run(command, env=turns.clean_environment())
+            used = session.gputwas(*words, "--out", session.folder("out") / "models")
             found.append(Measurement(CASE, "gputwas", step, repeat, used))
         middle = study.tissues[len(study.tissues) // 2]  # of average size
         inflated = floors.inflate([middle.covariance])

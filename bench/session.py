@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import peers
+from bench import measure, peers
 from bench.record import Record, write_record
 from bench.report import page
 
@@ -48,9 +48,17 @@ class Session:
         path.mkdir(parents=True)
         return path
 
-    def gputwas(self, *words: object) -> list[str]:
-        """Command line of the program."""
-        return [str(self.programs.gputwas), *map(str, words)]
+    def gputwas(self, *words: object) -> measure.Usage:
+        """Cost of running the program with some arguments.
+
+        Raises
+        ------
+        CommandFailed
+        """
+        program = [str(self.programs.gputwas)]
+        if not self.programs.gputwas.is_file():  # a checkout that was not installed
+            program = [sys.executable, "-c", "from gputwas.cli.main import run; run()"]
+        return measure.run([*program, *map(str, words)])[0]
 
     def keep(self, record: Record) -> None:
         """Write a record and its page, and show the page."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+THREADS = 8  # that write traits: each waits for the disk most of its time
 MEGABASES = 2_881  # of the autosomes
 GENES = "ENSG{:011d}"
 
@@ -109,12 +111,18 @@ def make_gwas_store(
     """
     panel = read_models_store(models).panel
     names = [f"{k + 1:04d}" for k in range(traits)]
-    with GwasStore.create(path, panel, {"mode": "strict", "bench": [missing, patterns, pool, seed]}) as store:
-        for name, (z, beta) in zip(
-            names, _traits(panel.num_rows, traits, missing, patterns, pool, seed), strict=True
-        ):
-            metadata = {"input_hash": f"{seed:08x}{int(name):024x}", "effect": "beta", "n": 33_000}
-            store.add(name, z, beta, metadata)
+    draw = _traits(panel.num_rows, missing, patterns, pool, seed)
+    with (
+        GwasStore.create(path, panel, {"mode": "strict", "bench": [missing, patterns, pool, seed]}) as store,
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
+
+        def write(number: int) -> None:
+            z, beta = draw(number)
+            metadata = {"input_hash": f"{seed:08x}{number:024x}", "effect": "beta", "n": 33_000}
+            store.add(names[number], z, beta, metadata)
+
+        list(threads.map(write, range(traits)))
     return names
 
 
@@ -160,19 +168,22 @@ def _scores(models: int, traits: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _traits(
-    variants: int, traits: int, missing: float, patterns: int, pool: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """z and beta of one trait after the other, float32 (variants,)."""
+    variants: int, missing: float, patterns: int, pool: int, seed: int
+) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """Function of a trait's number: its z and beta, float32 (variants,)."""
     rng = np.random.default_rng([seed, 11])
     scores = rng.standard_normal((pool, variants), dtype=np.float32) * np.float32(1.1)
     error = rng.uniform(0.005, 0.05, size=variants).astype(np.float32)
     absent = [rng.random(variants) < missing for _ in range(patterns)]
-    for k in range(traits):
-        z = np.roll(scores[k % pool], 7_919 * (k // pool) % variants)
-        if k // pool % 2:
+
+    def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
+        z = np.roll(scores[number % pool], 7_919 * (number // pool) % variants)
+        if number // pool % 2:
             np.negative(z, out=z)
-        z[absent[k % patterns]] = np.nan
-        yield z, z * error
+        z[absent[number % patterns]] = np.nan
+        return z, z * error
+
+    return draw
 
 
 def _panel(variants: int, rng: np.random.Generator) -> tuple[pa.Table, np.ndarray]:
