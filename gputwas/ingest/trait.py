@@ -11,30 +11,20 @@ the file. Alleles, strand, duplicates and the p = 0 rule are settled at the end,
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
-from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
+from gputwas.ingest.layouts import Matched
+from gputwas.ingest.matching import ROLES_USED, Matching, Reader, read_rows, where
+from gputwas.ingest.panel import PanelFilter, PanelIndex
 from gputwas.ingest.suspicions import suspicions
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
-from gputwas.variants.align import (
-    Alignment,
-    Mode,
-    Palindromes,
-    Reason,
-    Strand,
-    align,
-    count_reasons,
-    infer_other_allele,
-)
+from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, count_reasons
 from gputwas.variants.duplicates import resolve_duplicates
 from gputwas.variants.match import best_candidates
 
@@ -45,36 +35,7 @@ log = logging.getLogger(__name__)
 MIN_FOUND = 0.25
 """Below this share of the panel's variants found, a warning says what is probably wrong."""
 
-_NUMBERS = ("z", "beta", "se", "p", "nlog10_p", "sign", "n")
-_TEXTS = ("variant_id", "effect_allele", "other_allele")
-ROLES_USED = (*_TEXTS, *_NUMBERS, "chromosome")
-"""Columns that `read_trait` looks at; a reader may leave out all others."""
-
-
 Float = npt.NDArray[np.float64]
-
-
-class Reader(Protocol):
-    """What `read_trait` needs of a reader of summary statistics."""
-
-    @property
-    def paths(self) -> Sequence[str]:
-        """The files."""
-
-    @property
-    def layout(self) -> Any:
-        """What was taken for what."""
-
-    @property
-    def rows_read(self) -> int:
-        """Well-formed data rows, known after the iteration."""
-
-    @property
-    def rows_malformed(self) -> int:
-        """Rows that could not be split into the header's columns."""
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield batches of rows in file order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,118 +111,30 @@ def read_trait(
         raise UsageError(f"the least share of variants found must be between 0 and 1, not {min_found}")
     target = panel if isinstance(panel, PanelIndex) else PanelIndex(panel)
     keep_all = mode == "strict" if keep_non_rsid is None else keep_non_rsid
-    rows = _collect(reader, target, keep_all, seen or PanelFilter(target), mode, filtered=seen is not None)
-    if rows.table is None or rows.table.num_rows == 0:
+    rows, numbers = read_rows(reader, target, Matching(mode, keep_all, palindromes), seen)
+    if not len(rows.file_rows):
         raise _nothing_found(reader, target, rows, build)
-    alignment, panel_rows, file_rows = _align(rows, target, mode, palindromes)
-    numbers = {name: _float(rows.table[name]) for name in _NUMBERS if name in rows.table.column_names}
     scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
-    numbers = {name: values[file_rows] for name, values in numbers.items()}
-    scores = replace(scores, z=scores.z[file_rows])
-    alignment = resolve_duplicates(panel_rows, scores.z, alignment, mode=mode, beta=numbers.get("beta"))
-    statistics = _scatter(reader, target, rows, alignment, (panel_rows, file_rows), scores, numbers)
+    numbers = {name: values[rows.file_rows] for name, values in numbers.items()}
+    scores = replace(scores, z=scores.z[rows.file_rows])
+    alignment = resolve_duplicates(
+        rows.panel_rows, scores.z, rows.alignment, mode=mode, beta=numbers.get("beta")
+    )
+    statistics = _scatter(reader, target, rows, alignment, scores, numbers)
     _check_usable(reader, statistics, alignment)
     return _with_warnings(reader, statistics, rows, target, min_found, build)
-
-
-@dataclass
-class _Rows:
-    """The file's rows for variants of the panel, and what is needed to say why there are so few."""
-
-    table: pa.Table | None = None
-    pair_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    pair_panel: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    not_rsid: int = 0
-    chromosomes: set[str] = field(default_factory=set)
-    sample: list[pa.Array] = field(default_factory=list)
-
-
-def _collect(
-    reader: Reader, panel: PanelIndex, keep_all: bool, seen: PanelFilter, mode: Mode, *, filtered: bool
-) -> _Rows:
-    """Read all batches and keep the rows whose identifier is in the panel."""
-    found = _Rows(sample=seen.sample)
-    tables, pair_rows, pair_panel, kept = [], [], [], 0
-    for batch in reader:
-        names = batch.schema.names
-        _require_columns(reader, names, mode)
-        ids = batch["variant_id"]
-        if not filtered:
-            seen(ids)
-        if "chromosome" in names:
-            found.chromosomes.update(pc.unique(pc.drop_null(batch["chromosome"])).to_pylist())
-        rows, panel_rows = panel.index.find(ids)
-        if not keep_all and len(rows):
-            has_rs = np.asarray(pc.match_substring(ids.take(pa.array(rows)), "rs"))
-            found.not_rsid += len(np.unique(rows[~has_rs]))
-            rows, panel_rows = rows[has_rs], panel_rows[has_rs]
-        different, position = np.unique(rows, return_inverse=True)
-        wanted = [name for name in (*_TEXTS, *_NUMBERS) if name in names]
-        tables.append(pa.table([batch[name].take(pa.array(different)) for name in wanted], names=wanted))
-        pair_rows.append(position + kept)
-        pair_panel.append(panel_rows)
-        kept += len(different)
-    # Of a reader that leaves out rows the batches show only chromosomes on which something is wanted.
-    found.chromosomes.update(getattr(getattr(reader, "counts", None), "chromosomes", ()))
-    if tables:
-        found.table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
-        found.pair_rows, found.pair_panel = np.concatenate(pair_rows), np.concatenate(pair_panel)
-    return found
-
-
-def _require_columns(reader: Reader, names: Iterable[str], mode: Mode) -> None:
-    words = {"variant_id": "variant identifiers", "effect_allele": "effect alleles"}
-    if mode == "parity":  # in strict mode the panel supplies it, see `infer_other_allele`
-        words["other_allele"] = "other alleles"
-    for role, word in words.items():
-        if role not in names:
-            raise InputError(
-                f"there is no column of {word}",
-                path=_where(reader),
-                found=reader.layout.describe(),
-                remedy=f"Name it: --column {role}=NAME.",
-            )
-
-
-def _align(
-    rows: _Rows, panel: PanelIndex, mode: Mode, palindromes: Palindromes
-) -> tuple[Alignment, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Verdict, panel variant and row of the file: each row once, at multi-allelic sites with what fits.
-
-    In strict mode a row that fits several panel variants (one SNP that two tissues' models write on opposite
-    strands) is there once for each of them.
-    """
-    assert rows.table is not None
-    gwas, ours = pa.array(rows.pair_rows), pa.array(rows.pair_panel)
-    panel_alleles = panel.effect.take(ours), panel.other.take(ours)
-    effect = one_array(rows.table["effect_allele"]).take(gwas)
-    if "other_allele" in rows.table.column_names:
-        other = one_array(rows.table["other_allele"]).take(gwas)
-    else:
-        other = infer_other_allele(*panel_alleles, effect)
-        # A row has one other allele, that of the variant it fits best.
-        likely = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes, rows=rows.pair_rows)
-        other = other.take(pa.array(best_candidates(rows.pair_rows, likely.reason))).take(gwas)
-    pairs = align(*panel_alleles, effect, other, mode=mode, palindromes=palindromes, rows=rows.pair_rows)
-    used = best_candidates(rows.pair_rows, pairs.reason)
-    if mode == "strict":
-        used = np.union1d(used, np.flatnonzero(pairs.sign))
-    verdicts = Alignment(pairs.sign[used], pairs.reason[used], pairs.strand)
-    return verdicts, rows.pair_panel[used], rows.pair_rows[used]
 
 
 def _scatter(
     reader: Reader,
     panel: PanelIndex,
-    rows: _Rows,
+    rows: Matched,
     alignment: Alignment,
-    places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     scores: ZScores,
     numbers: dict[str, Float],
 ) -> TraitStatistics:
-    panel_rows, file_rows = places
     kept = np.flatnonzero(alignment.sign)
-    to, sign = panel_rows[kept], alignment.sign[kept]
+    to, sign = rows.panel_rows[kept], alignment.sign[kept]
     z = np.full(len(panel), np.nan, np.float32)
     z[to] = scores.z[kept] * sign
     beta = se = None
@@ -273,7 +146,7 @@ def _scatter(
         se[to] = numbers["se"][kept]
     sizes = numbers["n"][kept] if "n" in numbers else np.zeros(0)
     sizes = sizes[np.isfinite(sizes)]
-    verdicts = alignment.reason[best_candidates(file_rows, alignment.reason)]  # one of each row
+    verdicts = alignment.reason[best_candidates(rows.file_rows, alignment.reason)]  # one of each row
     counts = count_reasons(verdicts)
     counts |= _rows_left_out(reader, rows, len(verdicts))
     return TraitStatistics(
@@ -292,7 +165,7 @@ def _scatter(
     )  # fmt: skip
 
 
-def _rows_left_out(reader: Reader, rows: _Rows, aligned: int) -> dict[str, int]:
+def _rows_left_out(reader: Reader, rows: Matched, aligned: int) -> dict[str, int]:
     """Count the rows that never came to be aligned, by reason."""
     other_test = int(getattr(getattr(reader, "counts", None), "other_test", 0))
     elsewhere = int(reader.rows_read) - other_test - aligned - rows.not_rsid
@@ -310,14 +183,14 @@ def _check_usable(reader: Reader, statistics: TraitStatistics, alignment: Alignm
         problem = "no row can be used for the models' variants"
     diagnosis = diagnose_rows(statistics.counts)
     raise InputError(
-        problem, path=_where(reader), found=f"{diagnosis.cause}; {statistics.layout}", remedy=diagnosis.remedy
+        problem, path=where(reader), found=f"{diagnosis.cause}; {statistics.layout}", remedy=diagnosis.remedy
     )
 
 
-def _nothing_found(reader: Reader, panel: PanelIndex, rows: _Rows, build: str | None) -> InputError:
+def _nothing_found(reader: Reader, panel: PanelIndex, rows: Matched, build: str | None) -> InputError:
     if reader.rows_read == 0:
         return InputError(
-            "there are no data rows", path=_where(reader), found=f"{reader.rows_malformed:,} malformed rows"
+            "there are no data rows", path=where(reader), found=f"{reader.rows_malformed:,} malformed rows"
         )
     if rows.not_rsid:
         diagnosis = diagnose_rows({"not_rsid": rows.not_rsid})
@@ -331,29 +204,29 @@ def _nothing_found(reader: Reader, panel: PanelIndex, rows: _Rows, build: str | 
         diagnosis = _diagnosis(panel, rows, build)
     return InputError(
         f"none of the models' {len(panel):,} variants is in this file: {diagnosis.cause}",
-        path=_where(reader),
+        path=where(reader),
         found=reader.layout.describe(),
         remedy=diagnosis.remedy,
     )
 
 
-def _diagnosis(panel: PanelIndex, rows: _Rows, build: str | None) -> Diagnosis:
+def _diagnosis(panel: PanelIndex, rows: Matched, build: str | None) -> Diagnosis:
     return diagnose_identifiers(
-        pa.chunked_array(rows.sample, pa.string()).combine_chunks(), panel.ids, build=build
+        pa.chunked_array(list(rows.sample), pa.string()).combine_chunks(), panel.ids, build=build
     )
 
 
 def _with_warnings(
     reader: Reader,
     statistics: TraitStatistics,
-    rows: _Rows,
+    rows: Matched,
     panel: PanelIndex,
     min_found: float,
     build: str | None,
 ) -> TraitStatistics:
     """Add what there is to warn about, and log it all."""
     warnings = [*statistics.warnings, *suspicions(reader)]
-    if rows.table is not None and "other_allele" not in rows.table.column_names:
+    if not rows.names_other_allele:
         warnings.append(
             "the file names no other allele; it was taken from the models, so a row of another variant with "
             "the same identifier and effect allele would not be noticed"
@@ -372,14 +245,5 @@ def _with_warnings(
             "is on. If it is known to be the forward strand: --palindromes forward."
         )
     for warning in warnings:
-        log.warning("%s: %s", _where(reader), warning)
+        log.warning("%s: %s", where(reader), warning)
     return replace(statistics, warnings=tuple(warnings))
-
-
-def _where(reader: Reader) -> str:
-    first = str(reader.paths[0]) if reader.paths else "(no file)"
-    return first if len(reader.paths) < 2 else f"{first} and {len(reader.paths) - 1:,} more"
-
-
-def _float(column: pa.ChunkedArray) -> Float:
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)

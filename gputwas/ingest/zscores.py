@@ -140,12 +140,18 @@ def _strict(columns: Mapping[str, Values]) -> ZScores:
     z = np.full(rows, np.nan, np.float32)
     sources: dict[str, int] = {}
     warnings = _strict_warnings(columns)
+    missing = np.arange(rows)
     for source in _possible_sources(columns):
-        candidate = _strict_source(source, columns).astype(np.float32)
-        use = ~np.isfinite(z) & np.isfinite(candidate)
+        if not missing.size:
+            break
+        # The later sources are the slow ones, and few rows if any need them.
+        left = columns if missing.size == rows else {name: v[missing] for name, v in columns.items()}
+        candidate = _strict_source(source, left).astype(np.float32)
+        use = np.isfinite(candidate)
         if use.any():
-            z[use] = candidate[use]
+            z[missing[use]] = candidate[use]
             sources[source] = int(use.sum())
+            missing = missing[~use]
     if "p" in columns and (lost := int((~np.isfinite(z) & (columns["p"] == 0)).sum())):
         warnings.append(
             f"{lost:,} rows for variants of the models are lost because the file prints p = 0 there and has "

@@ -249,8 +249,10 @@ def _votes(
     """Rows of the file that fit on the forward strand, and that fit on the reverse strand only."""
     if rows is None:
         return int(forward.sum()), int(reverse.sum())
-    ahead = np.unique(rows[forward])
-    return len(ahead), len(np.setdiff1d(rows[reverse], ahead))
+    ahead, behind = np.zeros((2, rows.max(initial=0) + 1), bool)
+    ahead[rows[forward]] = True
+    behind[rows[reverse]] = True
+    return int(ahead.sum()), int((behind & ~ahead).sum())
 
 
 def _strand(forward: int, reverse: int) -> Strand:

@@ -55,7 +55,7 @@ def resolve_duplicates(
     missing = (sign != 0) & ~np.isfinite(z)
     reason[missing] = Reason.MISSING_VALUE
     sign[missing] = 0
-    usable = np.flatnonzero(sign)
+    usable = _of_repeated(panel_index, np.flatnonzero(sign))
     if usable.size:
         losers, conflicts = (_last_wins if mode == "parity" else _agreeing_one)(
             panel_index[usable],
@@ -66,6 +66,12 @@ def resolve_duplicates(
         reason[usable[conflicts]] = Reason.DUPLICATE_CONFLICT
         sign[usable[losers | conflicts]] = 0
     return replace(alignment, sign=sign, reason=reason)
+
+
+def _of_repeated(panel_index: npt.NDArray[np.integer], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Those rows whose variant has several: mostly few or none, so that only they need sorting."""
+    variant = panel_index[rows].astype(np.intp)
+    return rows[np.bincount(variant)[variant] > 1]
 
 
 _Masks = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]

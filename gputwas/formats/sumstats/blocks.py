@@ -18,10 +18,23 @@ from gputwas.errors import InputError
 from gputwas.formats.sumstats.head import Head, cells_of
 from gputwas.formats.sumstats.inflate import Block
 
-__all__ = ["RawBlock", "TextRules", "text_blocks"]
+__all__ = ["RawBlock", "Seen", "TextRules", "text_blocks"]
 
 _BLANK, _NEWLINE, _TAB = 32, 10, 9
 _STAND_IN = "\x1f"  # takes the place of a separator of several characters, which Arrow does not know
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of a block that holds only the rows that are wanted: what all of its rows were.
+
+    Attributes
+    ----------
+    rows : well-formed rows. chromosomes : string array, those that no block before had, as written.
+    """
+
+    rows: int
+    chromosomes: pa.Array
 
 
 @dataclass(frozen=True)
@@ -33,11 +46,15 @@ class RawBlock:
     columns : role -> array (rows,) of strings (text formats) or of the file's own type (Parquet).
     line_of : row in the block -> 1-based line in the file.
     malformed : rows left out because their number of cells differs from the header's.
+    seen : None if these are all rows; else they are the wanted ones, and this is about all.
+    as_text : reads all rows of the block again, every cell as text; None if that is what this holds.
     """
 
     columns: dict[str, pa.Array]
     line_of: Callable[[int], int]
     malformed: int
+    seen: Seen | None = None
+    as_text: Callable[[], RawBlock] | None = None
 
 
 @dataclass(frozen=True)

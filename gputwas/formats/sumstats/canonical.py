@@ -105,7 +105,17 @@ class Canonical:
             role: Cells(self.path, name, lambda i: raw.line_of(int(rows[i])), self.parity)
             for role, name in self.layout.columns.items()
         }
-        out = self._names(columns, cells) | self._statistics(columns, cells)
+        return self._record_batch(self._names(columns, cells) | self._statistics(columns, cells))
+
+    def statistics(self, raw: RawBlock) -> pa.RecordBatch:
+        """Interpret the statistics alone, of a block of rows that are all wanted."""
+        cells = {
+            role: Cells(self.path, name, raw.line_of, self.parity)
+            for role, name in self.layout.columns.items()
+        }
+        return self._record_batch(self._statistics(raw.columns, cells))
+
+    def _record_batch(self, out: Mapping[str, pa.Array]) -> pa.RecordBatch:
         names = [name for name in _ORDER if name in out and (self.roles is None or name in self.roles)]
         return pa.RecordBatch.from_arrays([out[name] for name in names], schema=_schema(names))
 
@@ -113,7 +123,7 @@ class Canonical:
         """Filter by test and by the caller's `keep`; returns columns and the row of each in the block."""
         columns = dict(raw.columns)
         total = len(next(iter(columns.values())))
-        self.counts.read += total
+        self.counts.read += total if raw.seen is None else raw.seen.rows
         self.counts.malformed += raw.malformed
         rows = np.arange(total)
         if "test" in columns:
@@ -133,17 +143,18 @@ class Canonical:
             listed = len(rows)
             columns, rows = _one_id_per_row(columns, rows)
             self.counts.read += len(rows) - listed
-        if self.keep is not None:
-            self._note_chromosomes(columns)
+        if raw.seen is not None:
+            self.note_chromosomes(raw.seen.chromosomes)
+        elif self.keep is not None:
+            if "chromosome" in columns:
+                self.note_chromosomes(pc.unique(columns["chromosome"]))
             mask = self.keep(columns["variant_id"])
             columns, rows = _filtered(columns, rows, mask if isinstance(mask, pa.Array) else pa.array(mask))
         return columns, rows
 
-    def _note_chromosomes(self, columns: Columns) -> None:
-        """Remember where the file has rows: what is kept of it no longer tells."""
-        if "chromosome" in columns:
-            there = chromosomes(pc.unique(columns["chromosome"]))
-            self.counts.chromosomes.update(pc.drop_null(there).to_pylist())
+    def note_chromosomes(self, names: pa.Array) -> None:
+        """Remember where the file has rows (names as written): what is kept of it no longer tells."""
+        self.counts.chromosomes.update(pc.drop_null(chromosomes(names)).to_pylist())
 
     def _without_headers(self, columns: Columns, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
         """Leave out headers in the middle of a file, as `cat chr*.txt` makes them, as malformed."""

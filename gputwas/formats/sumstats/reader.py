@@ -7,25 +7,32 @@ caller knows. Out: an iterator of Arrow record batches in bounded memory, and th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cached_property
+from typing import cast
 
 import pyarrow as pa
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.blocks import RawBlock, TextRules, text_blocks
 from gputwas.formats.sumstats.canonical import Canonical, Counts, Keep
-from gputwas.formats.sumstats.dialects import DIALECTS
+from gputwas.formats.sumstats.dialects import DIALECTS, Dialect
 from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, misnamed, resolve_paths
-from gputwas.formats.sumstats.inflate import BLOCK_BYTES, blocks
+from gputwas.formats.sumstats.inflate import BLOCK_BYTES, Block, blocks
 from gputwas.formats.sumstats.layout import Layout
 from gputwas.formats.sumstats.parquet import parquet_blocks
+from gputwas.formats.sumstats.scan import FileTrail, ScanKeep, Scanner, ScanPlan, plan_scan
 from gputwas.formats.sumstats.sources import SourceFile
 from gputwas.formats.sumstats.vcf import unpack, vcf_columns
 
-__all__ = ["SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
+__all__ = ["NotAlikeError", "SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
 
 log = logging.getLogger(__name__)
+
+
+class NotAlikeError(Exception):
+    """A file does not list the variants that it was taken to list."""
 
 
 class SumstatsReader:
@@ -41,6 +48,8 @@ class SumstatsReader:
     ----------
     paths : the files, in the order they are read. layout : what was taken for what.
     counts : what happened to the rows; complete after an iteration.
+    trails : after an iteration, what it taught about files with the same variants; None if they have to be
+        read like any other. Only with a `keep` that is a `ScanKeep` there are any.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class SumstatsReader:
         self.paths = tuple(source.path for source in sources)
         self.layout = sources[0].layout
         self.counts = Counts()
+        self.trails: tuple[FileTrail, ...] | None = None
         self._sources = tuple(sources)
         self._rules, self._keep, self._parity, self._roles = rules, keep, parity, roles
         self._block_bytes, self._threads = block_bytes, threads
@@ -72,24 +82,98 @@ class SumstatsReader:
         return self.counts.malformed
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        self.counts = Counts()
+        self.counts, self.trails = Counts(), None
         canonical = None
-        for source in self._sources:
-            if misnamed(source.path, source.compression):
-                log.warning(
-                    "%s: is not compressed in spite of its name; it is read as plain text", source.path
-                )
+        trails: list[FileTrail | None] = []
+        for source, plan in zip(self._sources, self._plans, strict=True):
+            _warn_if_misnamed(source)
             canonical = self._canonical(source)
-            with closing(self._raw_blocks(source)) as raws:  # type: ignore[type-var]
+            scanner = None if plan is None else self._scanner(source, plan, None)
+            with closing(self._raw_blocks(source, scanner)) as raws:  # type: ignore[type-var]
                 for raw in raws:
-                    batch = canonical.batch(raw)
+                    batch = _batch(canonical, raw)
                     if batch.num_rows:
                         yield batch
+            trails.append(None if scanner is None else scanner.trail())
+        if canonical is not None and not self._parity:
+            self._finish(canonical)
+        known = tuple(trail for trail in trails if trail is not None)
+        self.trails = known if len(known) == len(trails) else None
+
+    @property
+    def kind(self) -> Hashable | None:
+        """Equal for readers whose files have the same columns and begin with the same variants, or None.
+
+        Of two readers of one kind, the later one may `follow` the trails of the other.
+        """
+        plans = tuple(plan.kind for plan in self._plans if plan is not None)
+        if len(plans) < len(self._plans):
+            return None
+        layouts = tuple((s.layout.dialect, tuple(s.layout.columns.items())) for s in self._sources)
+        return plans, layouts, self._rules, self._parity, self._roles
+
+    def follow(self, trails: Sequence[FileTrail]) -> Iterator[pa.RecordBatch]:
+        """Read the statistics of the rows that an earlier reader of this `kind` kept.
+
+        Batches have no identifiers, alleles nor chromosomes: row by row they are those of the earlier reader.
+        That they are is checked along the way; only when the iteration has come to its end is it certain.
+
+        Raises
+        ------
+        NotAlikeError : the files have other variants, or in another order.
+        InputError : as from an iteration, but where it is not certain yet which rows these are.
+        """
+        self.counts, self.trails = Counts(), None
+        canonical = None
+        for source, plan, trail in zip(self._sources, self._plans, trails, strict=True):
+            assert plan is not None
+            canonical = self._canonical(source)
+            scanner = self._scanner(source, plan, trail)
+            with closing(self._raw_blocks(source, scanner)) as raws:  # type: ignore[type-var]
+                for raw in raws:
+                    if not scanner.agrees():
+                        raise NotAlikeError(source.path)
+                    batch = canonical.statistics(raw)
+                    if batch.num_rows:
+                        yield batch
+            if not scanner.ended_alike():
+                raise NotAlikeError(source.path)
+            self.counts.read += trail.rows
+            self.counts.malformed += trail.malformed
+            canonical.note_chromosomes(pa.array(trail.chromosomes, pa.string()))
+        for source in self._sources:
+            _warn_if_misnamed(source)
         if canonical is not None and not self._parity:
             self._finish(canonical)
 
+    @cached_property
+    def _plans(self) -> list[ScanPlan | None]:
+        """How each file can be scanned; None where it has to be read the ordinary way."""
+        return [self._plan(source) for source in self._sources]
+
+    def _plan(self, source: Source) -> ScanPlan | None:
+        dialect = _dialect(source)
+        listed = dialect is not None and dialect.id_list and not self._parity
+        if (
+            source.head is None
+            or listed
+            or not _asks_first(self._keep)
+            or source.layout.dialect == "gwas_vcf"
+        ):
+            return None
+        return plan_scan(source.head, source.layout.columns, self._needed(source), self._rules)
+
+    def _scanner(self, source: Source, plan: ScanPlan, known: FileTrail | None) -> Scanner:
+        assert source.head is not None
+        head, keep = source.head, cast(ScanKeep, self._keep) if known is None else None
+
+        def ordinary(block: Block) -> RawBlock:
+            return next(text_blocks(iter([block]), head, plan.wanted, self._rules, source.path))
+
+        return Scanner(plan, keep, head.body_line, ordinary, known)
+
     def _canonical(self, source: Source) -> Canonical:
-        dialect = next((d for d in DIALECTS if d.name == source.layout.dialect), None)
+        dialect = _dialect(source)
         return Canonical(
             source.path,
             source.layout,
@@ -102,8 +186,11 @@ class SumstatsReader:
             padded=source.head is not None and source.head.padded,
         )
 
-    def _raw_blocks(self, source: Source) -> Iterator[RawBlock]:
-        return _raw_blocks(source, self._needed(source), self._rules, self._block_bytes, self._threads)
+    def _raw_blocks(self, source: Source, scanner: Scanner | None) -> Iterator[RawBlock]:
+        how = self._block_bytes, self._threads
+        if scanner is not None:
+            return _scanned_blocks(source, scanner, *how)
+        return _raw_blocks(source, self._needed(source), self._rules, *how)
 
     def _needed(self, source: Source) -> dict[str, str]:
         columns = dict(source.layout.columns)
@@ -158,6 +245,39 @@ def _raw_blocks(
         else:
             wanted = {role: head.names.index(name) for role, name in needed.items()}
             yield from text_blocks(stream, head, wanted, rules, source.path)
+
+
+def _scanned_blocks(source: Source, scanner: Scanner, size: int, threads: int) -> Iterator[RawBlock]:
+    assert source.head is not None
+    skip = source.head.body
+    stream = blocks(source.file, source.compression, skip=skip, size=size, threads=threads, numbered=False)
+    with closing(stream):  # type: ignore[type-var]
+        for block in stream:
+            yield scanner.read(block.data)
+
+
+def _batch(canonical: Canonical, raw: RawBlock) -> pa.RecordBatch:
+    try:
+        return canonical.batch(raw)
+    except InputError:
+        if raw.as_text is None:
+            raise
+        return canonical.batch(raw.as_text())  # raises again, and quotes the cell as it is written
+
+
+def _dialect(source: Source) -> Dialect | None:
+    return next((d for d in DIALECTS if d.name == source.layout.dialect), None)
+
+
+def _asks_first(keep: Keep | None) -> bool:
+    """Whether a filter can be asked before rows become columns, and wants to be: is it a `ScanKeep`?"""
+    table = getattr(keep, "id_table", None)
+    return table is not None and table() is not None
+
+
+def _warn_if_misnamed(source: Source) -> None:
+    if misnamed(source.path, source.compression):
+        log.warning("%s: is not compressed in spite of its name; it is read as plain text", source.path)
 
 
 def open_sumstats(

@@ -1,0 +1,98 @@
+"""What one file teaches about the next: files of a study mostly list the same variants in the same order.
+
+In: after a file was read in full, which of its rows are about which variants of the panel. Out: the same for
+a later file of the same kind, which then needs only its numbers read. Whether the later file does list the
+same variants is for the reader to check; here is only the memory, of one process and one panel.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from gputwas.variants.align import Alignment
+
+__all__ = ["KnownLayout", "KnownLayouts", "Matched"]
+
+_REMEMBERED = 4
+_MOST_FAILURES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Which rows of a file are about which variants of the panel; nothing here depends on the statistics.
+
+    Attributes
+    ----------
+    alignment : verdict of each pair of a row and a variant, before repeats are looked at.
+    panel_rows, file_rows : int64 (pairs,), the variant, and the row among those that were collected.
+    not_rsid : rows left out because their identifier does not contain "rs".
+    chromosomes : those that the file has rows on. sample : some identifiers of the file.
+    names_other_allele : False if the other allele was taken from the panel.
+    """
+
+    alignment: Alignment
+    panel_rows: npt.NDArray[np.int64]
+    file_rows: npt.NDArray[np.int64]
+    not_rsid: int
+    chromosomes: frozenset[str]
+    sample: tuple[pa.Array, ...]
+    names_other_allele: bool
+
+
+@dataclass(frozen=True, eq=False)
+class KnownLayout:
+    """A kind of file.
+
+    Attributes
+    ----------
+    trails : what the reader needs to know a file of the kind and to find its rows.
+    collected : int64 (rows,), which of the rows that the reader gives are in a pair; None = all.
+    matched : the pairs.
+    """
+
+    trails: tuple[Any, ...]
+    collected: npt.NDArray[np.int64] | None
+    matched: Matched
+
+
+class KnownLayouts:
+    """The kinds of file read last, and how often a kind turned out to be another."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, KnownLayout] = OrderedDict()
+        self._failures: dict[Hashable, int] = {}
+
+    def get(self, kind: Hashable) -> KnownLayout | None:
+        """What is known of a kind; None also of one that was not as expected several times in a row."""
+        known = self._known.get(kind)
+        if known is None or self.given_up(kind):
+            return None
+        self._known.move_to_end(kind)
+        return known
+
+    def given_up(self, kind: Hashable) -> bool:
+        """Whether files of this kind were so often not as expected that trying costs more than it gains."""
+        return self._failures.get(kind, 0) >= _MOST_FAILURES
+
+    def remember(self, kind: Hashable, layout: KnownLayout) -> None:
+        """Keep what a file of this kind taught, in place of what an earlier one did."""
+        self._known[kind] = layout
+        self._known.move_to_end(kind)
+        while len(self._known) > _REMEMBERED:
+            gone, _ = self._known.popitem(last=False)
+            self._failures.pop(gone, None)
+
+    def fitted(self, kind: Hashable) -> None:
+        """A file of this kind was as expected."""
+        self._failures.pop(kind, None)
+
+    def failed(self, kind: Hashable) -> None:
+        """A file of this kind was not as expected."""
+        self._failures[kind] = self._failures.get(kind, 0) + 1
