@@ -25,6 +25,7 @@ __all__ = [
     "score_gather",
     "source_files",
     "tie_averaged_ranks",
+    "variants_first",
 ]
 
 SOURCES = Path(__file__).resolve().parent
@@ -34,6 +35,7 @@ LANES = 32
 MOST_GRID_Y = 65535
 GATHER_TRAITS = 4  # of a thread, TRAITS_OF_A_THREAD in gather_four.cuh
 GATHER_BLOCK, GATHER_TILE = (8, 32), (32, 32)  # threads; traits and models that they take together
+TURN_ROWS = 8
 VARIANCE_WARPS = 8
 RANK_THREADS = 256
 BITSET_SIDE, BITSET_TILE = 16, 64
@@ -46,16 +48,49 @@ def source_files() -> list[Path]:
 
 
 def pad_traits(values: Any) -> Any:
-    """(variants, traits) as the gathers want it: C-contiguous, traits filled up with NaN to 32, 64, ..."""
+    """(variants, traits) as the gathers want it: C-contiguous, traits filled up with NaN to 32, 64, ...
+
+    The transpose of a (traits, variants) float32 array is turned by `variants_first`, without a detour.
+    """
     import cupy
 
     variants, traits = values.shape
-    stride = -(-traits // TRAIT_PADDING) * TRAIT_PADDING
+    stride = _stride(traits)
     if stride == traits and values.flags.c_contiguous:
         return values
+    if values.dtype == np.float32 and values.T.flags.c_contiguous:
+        return variants_first(values.T)
     padded = cupy.full((variants, stride), np.nan, dtype=values.dtype)
     padded[:, :traits] = values
     return padded
+
+
+def variants_first(values: Any) -> Any:
+    """Columns of a GWAS turned into padded rows of traits (kernel and twin of the same name).
+
+    Parameters
+    ----------
+    values : (traits, variants) float32, C-contiguous.
+
+    Returns
+    -------
+    (variants, traits filled up with NaN to a multiple of 32) float32, C-contiguous.
+
+    Raises
+    ------
+    ValueError : the array has another dtype, shape or layout.
+    """
+    import cupy
+
+    _check(values, "values", "float32", 2)
+    traits, variants = values.shape
+    stride = _stride(traits)
+    turned = cupy.empty((variants, stride), dtype=np.float32)
+    if turned.size:
+        grid = (-(-variants // LANES), min(stride // LANES, MOST_GRID_Y))
+        arguments = (values, turned, np.int64(traits), np.int64(variants), np.int64(stride))
+        _kernel("variants_first", "variants_first")(grid, (LANES, TURN_ROWS), arguments)
+    return turned
 
 
 def csr_gather(
@@ -276,6 +311,11 @@ def bitset_counts(sets: Any, lists: Any) -> Any:
         arguments = (sets, lists, counts, np.int64(n_sets), np.int64(n_lists), np.int64(sets.shape[1]))
         _kernel("bitset_counts", "bitset_counts")(grid, (BITSET_SIDE, BITSET_SIDE), arguments)
     return counts
+
+
+def _stride(traits: int) -> int:
+    """Length of a row of traits, whole lines of 128 bytes."""
+    return -(-traits // TRAIT_PADDING) * TRAIT_PADDING
 
 
 def _gather_grid(traits: int, models: int) -> tuple[int, int]:

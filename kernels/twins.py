@@ -12,9 +12,26 @@ from array_api_compat import array_namespace
 
 from gputwas.kernels.bits import count_bits
 
-__all__ = ["bitset_counts", "padded_gather", "padded_scores", "tie_averaged_ranks"]
+__all__ = ["bitset_counts", "padded_gather", "padded_scores", "tie_averaged_ranks", "variants_first"]
 
 Array = Any
+
+
+def variants_first(values: Array, multiple: int = 32) -> Array:
+    """Columns of a GWAS turned into rows of traits (twin of variants_first.cu).
+
+    Parameters
+    ----------
+    values : (traits, variants) floating. multiple : rows are filled up with NaN to a multiple of it.
+
+    Returns
+    -------
+    (variants, padded traits) of the dtype of `values`.
+    """
+    xp = array_namespace(values)
+    traits, variants = values.shape
+    padding = xp.full((-traits % multiple, variants), xp.nan, dtype=values.dtype)
+    return xp.permute_dims(xp.concat([values, padding], axis=0), (1, 0))
 
 
 def padded_gather(

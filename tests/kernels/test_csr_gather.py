@@ -165,7 +165,7 @@ def test_no_models_and_no_traits_give_empty_results(host_device: HostDevice, mod
     pattern_of = np.zeros(1 - models, dtype=np.int32)
     scores, _ = launch.score_gather(offsets, *nothing, z, z, np.ones((models, 1)), pattern_of)
     assert scores.shape == (1 - models, models)
-    assert not host_device.launched
+    assert not [name for name in host_device.launched if "gather" in name]
 
 
 def bad(name: str, value: Any) -> dict[str, Any]:
