@@ -29,6 +29,7 @@ from gputwas.executors.jobs import kept_in_process, run_jobs, shared_folder, thi
 from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats, resolve_paths
 from gputwas.formats.sumstats.sources import is_url
+from gputwas.ingest.panel import worth_scanning
 from gputwas.ingest.report import import_report
 from gputwas.ingest.sources import FileState, FileStates, InputFiles, input_hash, same_by_state
 from gputwas.ingest.trait import MIN_FOUND, ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
@@ -414,7 +415,7 @@ def _import_one(job: _Job) -> _Imported | GputwasError:
 
 def _read_one(job: _Job, panel: PanelIndex) -> tuple[TraitStatistics, dict[str, Any]]:
     trait, options, paths = job.trait, job.options, job.paths()
-    wanted = PanelFilter(panel)
+    wanted = PanelFilter(panel, scan=worth_scanning(paths))
     with InputFiles(paths, trait.checksums, trait.paths) as files:
         reader = _opened(
             trait, paths, options, keep=wanted, roles=ROLES_USED, threads=job.threads, opener=files.opener

@@ -5,6 +5,8 @@ In: the panel's table. Out: an index that finds rows by identifier, and a filter
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,10 +22,11 @@ from gputwas.variants.match import VariantIndex
 if TYPE_CHECKING:
     from gputwas.formats.sumstats.scan_ids import IdTable
 
-__all__ = ["PanelFilter", "PanelIndex", "one_array"]
+__all__ = ["PanelFilter", "PanelIndex", "one_array", "worth_scanning"]
 
 _SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
 _SAMPLED = 500_000
+_SCANNED_FROM = 4 << 20  # bytes: scanning a smaller file gains less than what it needs takes to load
 
 
 class PanelIndex:
@@ -110,6 +113,12 @@ class PanelFilter:
         """Keep identifiers, a string array of their own, for a diagnosis."""
         self.sample.append(ids)
         self._sampled += len(ids)
+
+
+def worth_scanning(paths: Iterable[str]) -> bool:
+    """Whether the files of a trait are large enough for `PanelFilter`'s `scan`; URLs are taken to be."""
+    sizes = (os.path.getsize(path) if os.path.exists(path) else _SCANNED_FROM for path in paths)
+    return sum(sizes) >= _SCANNED_FROM
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
