@@ -24,7 +24,7 @@ __all__ = ["BYTES_PER_KEPT", "Selection", "Survivors", "find_survivors", "readin
 
 BYTES_PER_KEPT = 96  # a test kept and the copies made while ranking
 SHARE_OF_CHANCE = 8  # tests that chance alone brings above the highest level fill one part in so many
-LOOSER = 2.0  # the guess from the blocks read so far allows for so many times more tests in the others
+LOOSER = -0.25  # the guess from the blocks read so far allows for alpha ** LOOSER times more in the others
 MOST_THREADS = 8  # more do not read faster from memory
 
 Shard = tuple[int, int]  # number of the tissue among those chosen, block
@@ -126,7 +126,7 @@ def find_survivors(chosen: Selection, alpha: float, budget: int) -> Survivors | 
     def guess(shard: Shard) -> np.ndarray:
         if n_kept > room:
             return np.full(chosen.columns[shard[1]].size, levels.size)
-        return np.minimum(bound.lowest(of=chosen.families(shard), looser=LOOSER), levels.size - 1)
+        return np.minimum(bound.lowest(of=chosen.families(shard), looser=alpha**LOOSER), levels.size - 1)
 
     for read in _read_all(chosen, chosen.shards, levels, room, guess, "FDR, reading"):
         bound.update(chosen.families(read.shard), read.made, read.reached)

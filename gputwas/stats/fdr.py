@@ -158,16 +158,16 @@ def _ranked(nlog10_p: np.ndarray, places: np.ndarray, n_tests: int, alpha: float
 def survivor_levels(alpha: float, rarest: float = 1.0) -> np.ndarray:
     """Levels of |z| for a `SurvivorBound`: the lowest is below that of p = alpha, by rounding only.
 
-    Each p is a quarter of the one before; less where alpha is so large that, of tests without any effect,
-    more than a fifth of alpha's own share would reach the next level (see `SurvivorBound`). The last p is at
-    most alpha / 64 and `rarest`.
+    Each p is a quarter of the one before, or sqrt(alpha) of it where that is more: then tests without any
+    effect, of which a share p lies below p, are fewer by sqrt(alpha) than would hold the bound at a level.
+    The last p is at most alpha / 64 and `rarest`.
 
     Returns
     -------
     float64 (levels,), ascending, each exact in float32, so that they mean the same in stores of either type.
     """
     _check_alpha(alpha)
-    ratio = np.log10(min(max(0.2 / alpha, 1.25), 4.0))
+    ratio = np.log10(min(max(alpha**-0.5, 1.05), 4.0))  # near alpha = 1 everything is significant anyway
     first = -np.log10(alpha)
     deepest = max(first + np.log10(64.0), -np.log10(rarest))
     wanted = first + ratio * np.arange(1 + int(np.ceil((deepest - first) / ratio)))

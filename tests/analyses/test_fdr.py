@@ -174,12 +174,19 @@ def test_little_memory_changes_nothing(
     kept = survivors.find_survivors(chosen, 0.05, 10**9)
     assert kept is not None
     readings.clear()
-    monkeypatch.setattr(survivors, "LOOSER", 1e3)  # guesses so low that too many are kept at first
+    monkeypatch.setattr(survivors, "LOOSER", -3.0)  # guesses so low that too many are kept at first
     monkeypatch.setattr(survivors, "BYTES_PER_KEPT", 1000)
     monkeypatch.setattr(analyses_fdr, "BYTES_PER_FOUND", 1)
     small = adjust(store, family="study", memory=str(1000 * kept.key.size))
     assert readings == [("FDR, reading", 12), ("FDR, reading again", 12)]
     assert small.table.equals(plain.table) and small.families.equals(plain.families)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.9])
+def test_a_large_alpha_keeps_no_more_than_it_must(tmp_path: Path, alpha: float) -> None:
+    chosen = analyses_fdr._select(make_store(tmp_path / "s", 4, hits=0.01), "study", None, None)
+    kept = survivors.find_survivors(chosen, alpha, 10**9)
+    assert kept is not None and kept.key.size < alpha / 2 * kept.n_tests.sum()
 
 
 def test_refuses_survivors_that_do_not_fit(tmp_path: Path, readings: list[tuple[str, int]]) -> None:
