@@ -111,7 +111,8 @@ def quadratic_forms(
     resident = _resident(operator, backend)
     if resident is not None:
         everything = np.ones((1, _n_variants(operator)), dtype=bool)
-        forms, _, _ = _by_kernel(resident, values, everything, backend)
+        on_device = backend.asarray(np.ascontiguousarray(values))
+        forms, _, _ = _by_kernel(resident, on_device, everything, backend)
         return np.where(operator.lengths[models] > 0, forms[models, 0], 0.0)
     if compiled and backend.name == "numpy":
         from gputwas.kernels import cpu
@@ -205,7 +206,7 @@ def pattern_variances(
         return [_by_groups(operator, mask, full_var_g, in_ld, backend, compiled) for mask in present]
     found = []
     for start in range(0, len(present), MOST_PATTERNS):
-        columns = _by_kernel(resident, operator.weights, present[start : start + MOST_PATTERNS], backend)
+        columns = _by_kernel(resident, resident.weights, present[start : start + MOST_PATTERNS], backend)
         for var_g, n_used, in_gwas in zip(*(column.T for column in columns), strict=True):
             kept = np.where((n_used > 0) & (n_used == operator.lengths), full_var_g, var_g)
             found.append(_explained(n_used, kept, in_gwas > 0, in_ld))
@@ -257,6 +258,7 @@ class _Resident:
 
     offsets: Any
     variants: Any
+    weights: Any
     ld_offsets: Any
     ld: Any
     all_offsets: Any
@@ -283,14 +285,19 @@ def _resident(operator: ScoreOperator, backend: Backend) -> _Resident | None:
 
 
 def _by_kernel(
-    resident: _Resident, weights: np.ndarray, present: np.ndarray, backend: Backend
+    resident: _Resident, weights: Any, present: np.ndarray, backend: Backend
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """var_g, SNPs used and whether any SNP is present, all (models, patterns), from the CUDA kernel."""
+    """var_g, SNPs used and whether any SNP is present, all (models, patterns), from the CUDA kernel.
+
+    Parameters
+    ----------
+    weights : (entries,) float64 on the device. present : (patterns, variants) bool on the host.
+    """
     from gputwas.kernels.bits import pack_bits
     from gputwas.kernels.launch import masked_var_g
 
     found = masked_var_g(
-        resident.offsets, resident.variants, backend.asarray(np.ascontiguousarray(weights)),
+        resident.offsets, resident.variants, weights,
         resident.ld_offsets, resident.ld, resident.all_offsets, resident.all_variants,
         pack_bits(backend.asarray(present)), rounding=ROUNDING,
     )  # fmt: skip
