@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.reader import NotAlikeError
+from gputwas.formats.sumstats.sources import SourceError
 from gputwas.ingest.layouts import KnownLayout, Matched
 from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
 from gputwas.variants.align import Alignment, Mode, Palindromes, align, infer_other_allele
@@ -99,6 +100,8 @@ def read_rows(
     if known is not None:
         try:
             numbers = _numbers_alone(reader, known)
+        except SourceError:
+            raise  # and no second download to hear it again
         except (NotAlikeError, InputError) as problem:
             panel.layouts.failed(key)
             alike = "cannot be read" if isinstance(problem, InputError) else "lists other variants"

@@ -227,3 +227,31 @@ def test_states_are_asked_for_once_and_compared_as_far_as_they_are_known(server,
 def test_an_input_that_is_gone(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         InputFiles([str(Path(tmp_path, "gone"))])
+
+
+def test_what_is_wrong_with_the_bytes_is_no_reason_to_download_them_again(server, tmp_path, caplog):
+    """Later files of a known layout: the message comes at once, and the layout stays known."""
+    rng = np.random.default_rng(0)
+    ids = [*PANEL["variant_id"].to_pylist(), *(f"rs{1000 + i}" for i in range(3000))]
+
+    def file(name: str, **more: object) -> str:
+        rows = "".join(
+            f"{rsid} A G {x:.4f} 0.5 0.1\n" for rsid, x in zip(ids, rng.normal(size=len(ids)), strict=True)
+        )
+        return server.put(name, gzip.compress(("SNP A1 A2 BETA SE P\n" + rows).encode()), **more)
+
+    wrong = (Checksum("md5", "0" * 32),)
+    first, second = file("/0.gz"), file("/1.gz")
+    entries = [TraitInput("t0", (first,)), TraitInput("t1", (second,), checksums={second: wrong})]
+    entries += [TraitInput("t2", (file("/2.gz", cuts=[5000] + [0] * 9),)), TraitInput("t3", (file("/3.gz"),))]
+    entries += [TraitInput("t4", (file("/4.gz"),))]
+    data = server.things["/3.gz"].data
+    server.things["/3.gz"].data = data[: len(data) // 2]
+    with caplog.at_level(logging.INFO):
+        report = import_gwas(entries, PANEL, tmp_path / "store", keep_going=True)
+    assert report["status"].to_pylist() == ["imported", "failed", "failed", "failed", "imported"]
+    errors = report["error"].to_pylist()
+    assert "its md5 is not" in errors[1] and "4 tries in a row" in errors[2] and "cut short" in errors[3]
+    gets = [path for method, path, _ in server.log if method == "GET"]
+    assert gets == ["/0.gz", "/1.gz", *["/2.gz"] * 4, "/3.gz", "/4.gz"]
+    assert "read anew" not in caplog.text

@@ -19,7 +19,7 @@ import numpy as np
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.bgzf import BgzfReader, Chain, gzip_reader, is_bgzf
-from gputwas.formats.sumstats.sources import SourceFile, SourceStream, as_source
+from gputwas.formats.sumstats.sources import SourceError, SourceFile, SourceStream, as_source
 
 __all__ = ["BLOCK_BYTES", "Block", "blocks", "compression_of", "read_start"]
 
@@ -136,7 +136,7 @@ def _broken(path: str, compression: str, error: BaseException, done: int) -> Inp
     )
     remedy = f"Download or copy it again; `{compression} -t` checks it."
     found = f"{done:,} readable bytes before it" if done else None
-    return InputError(problem, path=path, found=found, remedy=remedy)
+    return SourceError(problem, path=path, found=found, remedy=remedy)
 
 
 def read_start(path: str | SourceFile, compression: str, size: int = BLOCK_BYTES) -> bytes:

@@ -19,6 +19,7 @@ from gputwas.formats.sumstats.resume import RemoteObject, RemoteState, ResumingS
 
 __all__ = [
     "Hasher",
+    "SourceError",
     "SourceFile",
     "SourceStream",
     "as_source",
@@ -30,6 +31,10 @@ __all__ = [
 ]
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class SourceError(InputError):
+    """The bytes of a file are not to be had, or are not those that were meant: reading anew is no help."""
 
 
 class Hasher(Protocol):
@@ -204,10 +209,10 @@ class SourceStream(io.RawIOBase):
         try:
             count = self._raw.readinto(view) or 0
         except InputError as error:
-            self.failure = error
-            raise
+            self.failure = SourceError(**vars(error))
+            raise self.failure from error
         except OSError as error:
-            self.failure = InputError(f"cannot be read, {error.strerror or error}", path=self._file.path)
+            self.failure = SourceError(f"cannot be read, {error.strerror or error}", path=self._file.path)
             raise self.failure from error
         self._count += count
         if self._digest is not None:
@@ -221,13 +226,16 @@ class SourceStream(io.RawIOBase):
 
         Raises
         ------
-        InputError : the bytes do not add up to a checksum that was given.
+        SourceError : the bytes do not add up to a checksum that was given.
         """
         scratch = memoryview(bytearray(1 << 18))
         while self.readinto(scratch):
             pass
         for checksum, running in zip(self._checksums, self._sums, strict=True):
-            checksum.compare(running.hexdigest(), self._file.path, self._count)
+            try:
+                checksum.compare(running.hexdigest(), self._file.path, self._count)
+            except InputError as error:
+                raise SourceError(**vars(error)) from error
         self._file.size = self._count
         self._file.digest = None if self._digest is None else self._digest.hexdigest()
 
