@@ -19,7 +19,7 @@ import numpy as np
 
 from gputwas.errors import ResourceError, UsageError
 
-__all__ = ["BACKENDS", "Backend", "choose_backend"]
+__all__ = ["BACKENDS", "Backend", "choose_backend", "device_count"]
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,14 @@ def choose_backend(name: str = "auto") -> Backend:
     backend = _automatic() if name == "auto" else _LOADERS[name](f"--backend {name}")
     log.info("backend %s on %s (%s)", backend.name, backend.device, backend.reason)
     return backend
+
+
+def device_count() -> int:
+    """CUDA devices that this process may use; 0 where there is none or CuPy is not installed."""
+    try:
+        return int(_load("cupy", "cupy").cuda.runtime.getDeviceCount())
+    except Exception:  # CuPy raises a class of its own per CUDA layer; what is wrong, `choose_backend` says
+        return 0
 
 
 def _automatic() -> Backend:

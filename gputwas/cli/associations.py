@@ -10,6 +10,7 @@ import typer
 from gputwas.cli.options import (
     Alpha,
     Correction,
+    ExecutorOption,
     Family,
     H2Threshold,
     Heritable,
@@ -58,6 +59,7 @@ def associate(
     workers: Annotated[
         int | None, typer.Option("--workers", "-j", help="Threads that score traits (default: cores).", min=1)
     ] = None,
+    executor: ExecutorOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing store.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the run would hold, move and take; write nothing.")
@@ -65,7 +67,9 @@ def associate(
 ) -> None:
     """Score every model against every trait (S-PrediXcan).
 
-    A run that was killed goes on where it was, to the same bytes.
+    A run that was killed goes on where it was, to the same bytes. With --executor, blocks of traits are
+    computed and written by other processes, one GPU for each: --workers are the threads of one of them, and
+    --memory is what those of this machine take together, or each one of a cluster.
 
     Examples:
 
@@ -74,9 +78,14 @@ def associate(
         gputwas associate --models models --gwas gwas --dry-run
 
         gputwas associate --tissue Brain_Amygdala --backend cupy --memory 16GB
+
+        gputwas associate --backend cupy --executor local:4
+
+        gputwas associate --executor dask:/shared/scheduler.json
     """
     import logging
 
+    from gputwas.errors import UsageError
     from gputwas.twas.associate import AssociateSettings
     from gputwas.twas.associate import associate as run
 
@@ -89,6 +98,8 @@ def associate(
         overwrite=overwrite,
     )
     if dry_run:
+        if executor is not None:
+            raise UsageError("--dry-run forecasts a run in one process; leave --executor out")
         from gputwas.twas.associate import dry_run as forecast
 
         expected = forecast(
@@ -96,7 +107,9 @@ def associate(
         )
         print_table(("", "expected"), expected.rows())
         return
-    report = run(models, gwas, out, traits=trait or None, tissues=tissue or None, settings=settings)
+    report = run(
+        models, gwas, out, traits=trait or None, tissues=tissue or None, settings=settings, executor=executor
+    )
     logging.getLogger("gputwas").info(
         "%s: %d traits x %d models in %d tissues (%d blocks computed, %d already there); %.1f s on %s",
         out, report.n_traits, report.n_models, report.n_tissues, report.blocks_computed, report.blocks_kept,

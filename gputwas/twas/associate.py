@@ -11,57 +11,32 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from gputwas.backends.choose import Backend, choose_backend
-from gputwas.backends.memory import memory_budget, peak_memory
-from gputwas.errors import InputError, UsageError
+from gputwas.backends.choose import choose_backend, device_count
+from gputwas.backends.memory import peak_memory
+from gputwas.errors import InputError
+from gputwas.executors.choose import open_executor
 from gputwas.stores.associations import AssociationStore
 from gputwas.twas.blocks import BlockRun
 from gputwas.twas.forecast import Forecast, forecast
-from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
-from gputwas.twas.products import way_of_multiplying
+from gputwas.twas.plan import Plan
 from gputwas.twas.provenance import association_inputs
 from gputwas.twas.scoring import method_name
 from gputwas.twas.selection import Selection, select
-from gputwas.twas.spredixcan import Scorer, prepare_scorer
+from gputwas.twas.settings import AssociateSettings, SetUp, plan_selection
+from gputwas.twas.spredixcan import prepare_scorer
+from gputwas.twas.workers import WorkerEngine
 
-__all__ = ["AssociateReport", "AssociateSettings", "associate", "dry_run", "plan_selection"]
+__all__ = ["AssociateReport", "AssociateSettings", "associate", "dry_run"]
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = ("float32", "float64")
 MODEL_COLUMNS_LEFT_OUT = ("phi",)
-
-
-@dataclass(frozen=True)
-class AssociateSettings:
-    """How to compute; nothing here changes a result beyond the precision asked for.
-
-    Attributes
-    ----------
-    backend : see `gputwas.backends.choose.BACKENDS`. method : see `gputwas.twas.products.METHODS`.
-    precision : of the stored results. Sums are float64 in either case.
-    memory : budget such as "4GB"; None is half of what is free, at most 4 GB.
-    workers : threads that score tiles of traits; None is one per core.
-    block_size : traits per file of the store. overwrite : begin anew over an existing store.
-    """
-
-    backend: str = "auto"
-    method: str = "auto"
-    precision: str = "float32"
-    memory: str | None = None
-    workers: int | None = None
-    block_size: int = BLOCK_SIZE
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"precision is {' or '.join(PRECISIONS)}, not {self.precision!r}")
-        if self.block_size < 1 or (self.workers is not None and self.workers < 1):
-            raise UsageError("block size and number of workers must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -89,6 +64,7 @@ def associate(
     traits: Sequence[str] | None = None,
     tissues: Sequence[str] | None = None,
     settings: AssociateSettings | None = None,
+    executor: Executor | str | None = None,
 ) -> AssociateReport:
     """Score all models against all traits.
 
@@ -96,6 +72,9 @@ def associate(
     ----------
     models, gwas : a ModelStore and a GwasStore. out : the AssociationStore to write or to go on with.
     traits, tissues : only these; all by default.
+    executor : where blocks of traits are computed: "local:N", "dask:ADDRESS", or an executor of
+        `concurrent.futures` whose workers see the stores under the same paths; None is this process. It
+        changes no bit of the result.
 
     Returns
     -------
@@ -109,24 +88,70 @@ def associate(
     settings = settings or AssociateSettings()
     started = time.monotonic()
     chosen = select(models, gwas, traits=traits, tissues=tissues)
-    backend = choose_backend(settings.backend)
-    plan = plan_selection(chosen, settings, backend)
-    log.info("plan: %s", plan.describe())
-    scorer = prepare_scorer(chosen.models, backend, settings.method)
-    store = _open_store(out, chosen, plan, backend, settings, scorer)
-    with store:
-        computed = BlockRun(chosen, store, scorer, plan, settings.precision).all_blocks()
-        report = AssociateReport(
-            n_traits=len(chosen.traits), n_tissues=len(chosen.models.tissues),
-            n_models=chosen.models.n_models,
-            n_patterns=len({store.pattern_of(name) for name in chosen.traits}), blocks_computed=computed,
-            blocks_kept=store.n_blocks - computed, variants_found=chosen.variants_found,
-            n_variants=chosen.n_variants, device=backend.device, plan=plan,
-            seconds=time.monotonic() - started,
-        )  # fmt: skip
-        if computed or not store.is_complete:
-            store.finish(_provenance(report, backend, settings))
+    with open_executor(executor, devices=_devices(executor, settings)) as pool:
+        engine: _Engine
+        if pool is None:
+            engine = _OwnEngine(chosen, settings)
+        else:
+            engine = WorkerEngine(models, chosen, tissues, settings, pool)
+        plan = engine.set_up.plan
+        log.info("plan: %s", plan.describe())
+        with _open_store(out, chosen, engine.set_up, settings) as store:
+            computed = engine.all_blocks(store)
+            report = AssociateReport(
+                n_traits=len(chosen.traits), n_tissues=len(chosen.models.tissues),
+                n_models=chosen.models.n_models,
+                n_patterns=len({store.pattern_of(name) for name in chosen.traits}), blocks_computed=computed,
+                blocks_kept=store.n_blocks - computed, variants_found=chosen.variants_found,
+                n_variants=chosen.n_variants, device=engine.set_up.device, plan=plan,
+                seconds=time.monotonic() - started,
+            )  # fmt: skip
+            if computed or not store.is_complete:
+                store.finish(_provenance(report, engine, settings))
     return report
+
+
+class _Engine(Protocol):
+    """What computes the blocks of a run, here or elsewhere.
+
+    Attributes
+    ----------
+    set_up : what it computes with. peak_memory : bytes, of the process that held most so far.
+    """
+
+    @property
+    def set_up(self) -> SetUp: ...
+
+    @property
+    def peak_memory(self) -> int: ...
+
+    def all_blocks(self, store: AssociationStore) -> int:
+        """Compute the blocks that are not on disk yet; returns how many."""
+
+
+class _OwnEngine:
+    """Computes in this process."""
+
+    def __init__(self, chosen: Selection, settings: AssociateSettings) -> None:
+        backend = choose_backend(settings.backend)
+        plan = plan_selection(chosen, settings, backend)
+        scorer = prepare_scorer(chosen.models, backend, settings.method)
+        self._chosen, self._scorer, self._precision = chosen, scorer, settings.precision
+        self.set_up = SetUp(backend.name, backend.device, backend.reason, method_name(plan, scorer), plan)
+
+    @property
+    def peak_memory(self) -> int:
+        return peak_memory()
+
+    def all_blocks(self, store: AssociationStore) -> int:
+        run = BlockRun(self._chosen, store, self._scorer, self.set_up.plan, self._precision)
+        return run.all_blocks()
+
+
+def _devices(executor: Executor | str | None, settings: AssociateSettings) -> int:
+    """GPUs that processes of this machine are to share."""
+    local = isinstance(executor, str) and executor.startswith("local")
+    return device_count() if local and settings.backend in ("auto", "cupy") else 0
 
 
 def dry_run(
@@ -159,30 +184,11 @@ def _blocks_there(out: str | os.PathLike[str]) -> int:
     )
 
 
-def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend) -> Plan:
-    """How the work is cut for this backend and these settings; raises as `make_plan`."""
-    models = chosen.models
-    slices = [models.tissue_slice(tissue) for tissue in models.tissues]
-    size = StudySize(
-        traits=len(chosen.traits), variants=chosen.n_variants, models=models.n_models,
-        entries=int(models.offsets[-1]), triangles=int(models.ld_offsets[-1]),
-        largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
-    )  # fmt: skip
-    way = way_of_multiplying(backend, settings.method)
-    return make_plan(
-        size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
-        block_size=settings.block_size, threads=settings.workers or os.cpu_count() or 1,
-        way="tiled" if (backend.name, way) == ("numpy", "csr") else way, device_budget=backend.free_memory(),
-    )  # fmt: skip
-
-
 def _open_store(
     out: str | os.PathLike[str],
     chosen: Selection,
-    plan: Plan,
-    backend: Backend,
+    set_up: SetUp,
     settings: AssociateSettings,
-    scorer: Scorer,
 ) -> AssociationStore:
     models, table = chosen.models.models, chosen.gwas.traits_table(chosen.traits)
     kept = [name for name in models.column_names if name not in MODEL_COLUMNS_LEFT_OUT]
@@ -190,22 +196,23 @@ def _open_store(
         out,
         models=models.select(kept),
         traits=table,
-        block_size=plan.block_size,
+        block_size=set_up.plan.block_size,
         parameters={
             "precision": settings.precision,
-            "backend": backend.name,
-            "method": method_name(plan, scorer),
+            "backend": set_up.backend,
+            "method": set_up.method,
         },
         inputs=association_inputs(chosen.models, chosen.gwas, chosen.traits),
         overwrite=settings.overwrite,
     )
 
 
-def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSettings) -> dict[str, object]:
+def _provenance(report: AssociateReport, engine: _Engine, settings: AssociateSettings) -> dict[str, object]:
+    set_up = engine.set_up
     return {
-        "backend": backend.name,
-        "device": backend.device,
-        "reason": backend.reason,
+        "backend": set_up.backend,
+        "device": set_up.device,
+        "reason": set_up.reason,
         "precision": settings.precision,
         "traits": report.n_traits,
         "tissues": report.n_tissues,
@@ -214,5 +221,5 @@ def _provenance(report: AssociateReport, backend: Backend, settings: AssociateSe
         "variants_of_models": report.n_variants,
         "variants_in_gwas_panel": report.variants_found,
         "seconds": report.seconds,
-        "peak_memory_bytes": peak_memory(),
+        "peak_memory_bytes": engine.peak_memory,
     }

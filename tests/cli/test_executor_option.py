@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gputwas.stores.associations import AssociationStore
 from gputwas.stores.gwas import GwasStore
 from tests.cli.studies import Study, no_leftovers, nothing_written, refused, run
+from tests.small_stores import contents
 
 # Every spawned process reads this before anything else; the process that runs the test does not.
 DIES = """
@@ -33,12 +35,20 @@ def import_words(study: Study, out: Path) -> list[str]:
     return ["gwas", "import", "-m", str(study.manifest), "--models", str(study.models), "--out", str(out)]
 
 
+def associate_words(study: Study, out: Path) -> list[str]:
+    stores = ["--models", str(study.models), "--gwas", str(study.gwas), "--out", str(out)]
+    return ["associate", *stores, "--backend", "numpy"]
+
+
 def test_wrong_executors_are_usage_errors(study, tmp_path, capsys):
     out = tmp_path / "out"
     words = import_words(study, out)
     for text in ("local:0", "slurm:4", "dask:host", ""):
         refused(run(capsys, *words, "--executor", text), f"there is no executor '{text}'", "local:N", code=2)
     refused(run(capsys, *words, "--executor", "local:2", "-j", "2"), "give one of them", code=2)
+    words = associate_words(study, out)
+    refused(run(capsys, *words, "--executor", "local:0"), "there is no executor 'local:0'", code=2)
+    refused(run(capsys, *words, "--executor", "local:2", "--dry-run"), "leave --executor out", code=2)
     nothing_written(out)
 
 
@@ -48,6 +58,19 @@ def test_no_scheduler_where_the_file_should_be(study, tmp_path, capsys):
     outcome = run(capsys, *import_words(study, out), "--executor", f"dask:{tmp_path}/scheduler.json")
     refused(outcome, tmp_path / "scheduler.json", "dask scheduler --scheduler-file", code=4)
     nothing_written(out)
+
+
+@pytest.mark.slow
+def test_associate_in_processes_and_out_of_memory(study, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as context:
+        workers_die_writing("z.arrow", tmp_path / "site", context)
+        outcome = run(capsys, *associate_words(study, out), "--executor", "local:2")
+    refused(outcome, "block 0 of the traits", "killed 3 times", "memory", "fewer workers", code=4)
+    assert not AssociationStore.open(out).is_complete
+    no_leftovers(tmp_path)
+    outcome = run(capsys, *associate_words(study, out), "--executor", "local:2")
+    assert outcome.code == 0 and contents(out) == contents(study.associations)
 
 
 @pytest.mark.slow
