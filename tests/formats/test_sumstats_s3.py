@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,3 +101,26 @@ def test_a_pyarrow_without_s3_says_so(monkeypatch):
     monkeypatch.delattr(pyarrow.fs, "S3FileSystem")
     with pytest.raises(InputError, match="this pyarrow was built without S3"):
         open_source("s3://bucket/t").read(1)
+
+
+def test_a_region_is_asked_for_once_and_a_bucket_that_is_not_there_is_told(monkeypatch):
+    import pyarrow.fs
+
+    asked = []
+
+    def resolve(bucket: str) -> str:
+        asked.append(bucket)
+        if bucket == "nothing":
+            raise OSError(f"Bucket '{bucket}' not found")
+        return "eu-west-2"
+
+    monkeypatch.setattr(pyarrow.fs, "resolve_s3_region", resolve)
+    monkeypatch.setattr(pyarrow.fs, "S3FileSystem", lambda **options: SimpleNamespace(options=options))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    s3._file_system.cache_clear()
+    assert s3._file_system("bucket", True).options["region"] == "eu-west-2"
+    assert s3._file_system("bucket", True) is s3._file_system("bucket", True) and asked == ["bucket"]
+    with patience(), pytest.raises(InputError, match="s3://nothing/key: is not there"):
+        open_source("s3://nothing/key").read(1)
+    s3._file_system.cache_clear()

@@ -66,7 +66,15 @@ class S3Object:
         ) from denied
 
     def _file(self, anonymous: bool) -> Any:
-        return _file_system(self._bucket, anonymous, self.url).open_input_file(self._path)
+        try:
+            system = _file_system(self._bucket, anonymous)
+        except ImportError as error:
+            raise InputError(
+                "this pyarrow was built without S3",
+                path=self.url,
+                remedy="Install pyarrow from PyPI or conda-forge, or give an https address of the object.",
+            ) from error
+        return system.open_input_file(self._path)
 
 
 class _S3Connection:
@@ -111,21 +119,16 @@ def _passing(call: Callable[[], Result]) -> Result:
         text = str(error)
         if any(mark in text for mark in _DENIED):
             raise PermissionError(text) from error
-        if "NO_SUCH" in text or "404" in text:
+        if "NO_SUCH" in text or "404" in text or "not found" in text:
             raise FileNotFoundError(text) from error
         raise Passing(text.split("\n", 1)[0][:300]) from error
 
 
 @functools.cache
-def _file_system(bucket: str, anonymous: bool, url: str) -> Any:
-    try:
-        from pyarrow.fs import S3FileSystem, resolve_s3_region
-    except ImportError as error:
-        raise InputError(
-            "this pyarrow was built without S3",
-            path=url,
-            remedy="Install pyarrow from PyPI or conda-forge, or give an https address of the object.",
-        ) from error
+def _file_system(bucket: str, anonymous: bool) -> Any:
+    """Arrow's client; one for all objects of a bucket, as finding its region is a request of its own."""
+    from pyarrow.fs import S3FileSystem, resolve_s3_region
+
     options: dict[str, Any] = {"anonymous": anonymous}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
