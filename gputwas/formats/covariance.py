@@ -338,22 +338,24 @@ def _refuse_bad_cells(table: Covariances) -> None:
 
 
 def _runs(table: Covariances) -> Runs:
-    rows, n_genes = len(table.id1), len(table.genes)
-    gene_starts = table.offsets[:-1]
+    rows, gene_starts = len(table.id1), table.offsets[:-1]
     begins = np.empty(rows, dtype=bool)
     begins[:1] = True
     np.not_equal(table.id1[1:], table.id1[:-1], out=begins[1:])
     begins[gene_starts] = True
     starts = np.flatnonzero(begins)
-    of_row = np.cumsum(begins, dtype=np.int32)
-    of_row -= 1
-    partner = of_row + (np.arange(rows, dtype=np.int32) - starts.astype(np.int32)[of_row])
-    last_of_gene = np.append(of_row[gene_starts][1:], len(starts))[:n_genes].astype(np.int32)
-    limit = np.repeat(last_of_gene, np.diff(table.offsets))
-    fits = partner < limit
-    first = table.id1[starts]
-    fits &= first[np.where(fits, partner, 0)] == table.id2
-    return Runs(starts, of_row, np.where(fits, partner, np.int32(-1)))
+    runs, lengths = np.arange(len(starts), dtype=np.int32), np.diff(starts, append=rows)
+    of_row = np.repeat(runs, lengths)
+    partner = np.arange(rows, dtype=np.int32)
+    partner += np.repeat(runs - starts.astype(np.int32), lengths)
+    behind = np.append(np.searchsorted(starts, gene_starts[1:]), len(starts))  # first run of the next gene
+    fits = partner < np.repeat(behind[: len(gene_starts)].astype(np.int32), np.diff(table.offsets))
+    if not fits.all():
+        partner[~fits] = 0
+    fits &= table.id1[starts][partner] == table.id2
+    if not fits.all():
+        partner[~fits] = -1
+    return Runs(starts, of_row, partner)
 
 
 def _is_triangle(table: Covariances) -> bool:

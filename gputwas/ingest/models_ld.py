@@ -44,11 +44,15 @@ class TissueLD:
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Covariance rows between two SNPs of one model: entries of the two SNPs, and the value."""
+    """Covariance rows between two SNPs of one model: entries of the two SNPs, and the value.
+
+    `in_order`: the rows of a gene are complete rows of an upper triangle, one below the other.
+    """
 
     first: np.ndarray
     second: np.ndarray
     values: np.ndarray
+    in_order: bool = False
 
 
 def tissue_ld(entries: TissueEntries, signs: np.ndarray, covariances: Covariances) -> TissueLD:
@@ -134,7 +138,7 @@ def _pairs(entries: TissueEntries, model: np.ndarray, used: np.ndarray, covarian
         second[alone] = entry(covariances.id2[alone], model[alone])
     known = used & (first >= 0) & (second >= 0)
     if known.all():
-        return _Pairs(first, second, covariances.values)
+        return _Pairs(first, second, covariances.values, in_order=not len(alone))
     return _Pairs(first[known], second[known], covariances.values[known])
 
 
@@ -183,17 +187,15 @@ def _triangles(
     """Packed triangles and var_g."""
     size = n_in_ld.astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(size * (size + 1) // 2)])
-    model = entries.model[pairs.first]
-    one, two = place[pairs.first], place[pairs.second]
-    i, j = np.minimum(one, two), np.maximum(one, two)
-    cell = starts[model] + i * size[model] - i * (i - 1) // 2 + (j - i)
+    cell = _cells(entries, pairs, place, size, starts)
     ld = np.full(starts[-1], np.nan)
     ld[cell] = pairs.values
     if np.isnan(ld).any():
         raise _missing_pair(entries, covariances, place, n_in_ld, starts, int(np.argmax(np.isnan(ld))))
     term = np.empty(len(ld))  # a pair given in both orders fills its cell twice, not two cells
     weights = entries.weights
-    term[cell] = weights[pairs.first] * weights[pairs.second] * np.where(i == j, 1.0, 2.0)
+    factor = np.where(pairs.first == pairs.second, 1.0, 2.0)
+    term[cell] = weights[pairs.first] * weights[pairs.second] * factor
     term *= ld
     var_g = np.full(len(size), np.nan)
     has_ld = size > 0
@@ -202,6 +204,20 @@ def _triangles(
     if np.any(signs != 1):
         ld[cell] = pairs.values * signs[pairs.first] * signs[pairs.second]
     return ld, var_g
+
+
+def _cells(
+    entries: TissueEntries, pairs: _Pairs, place: np.ndarray, size: np.ndarray, starts: np.ndarray
+) -> np.ndarray | slice:
+    """Where each pair stands in the triangles; all in order where the file lists them in order."""
+    model = entries.model[pairs.first]
+    if pairs.in_order and len(model) == starts[-1] and not np.any(model[1:] < model[:-1]):
+        counts = np.bincount(model, minlength=len(size))
+        if np.array_equal(counts, np.diff(starts)):
+            return slice(None)
+    one, two = place[pairs.first], place[pairs.second]
+    i, j = np.minimum(one, two), np.maximum(one, two)
+    return starts[model] + i * size[model] - i * (i - 1) // 2 + (j - i)
 
 
 def _refuse_negative(entries: TissueEntries, covariances: Covariances, pairs: _Pairs) -> None:

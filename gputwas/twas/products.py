@@ -16,7 +16,6 @@ import numpy as np
 
 from gputwas.backends.choose import Backend
 from gputwas.errors import UsageError
-from gputwas.kernels.twins import padded_gather
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.variance import length_groups
 
@@ -127,6 +126,8 @@ class _Padded:
     """Models of one length as dense arrays, gathered and summed by the array-API twin of the kernel."""
 
     def __init__(self, operator: ScoreOperator, backend: Backend) -> None:
+        from gputwas.kernels.twins import padded_gather
+
         self._operator = operator
         self._backend = backend
         self._gather = backend.compiled(padded_gather)

@@ -157,6 +157,48 @@ def random_tissue(rng: np.random.Generator, name: str) -> tuple[TissueModels, li
     return tissue(rows, name=name), rows, covariances
 
 
+def in_triangles(sizes: dict[str, int], genes: Sequence[str]) -> list[CovarianceRow]:
+    """Upper triangles of genes of so many SNPs, in this order of the genes."""
+    return [
+        (gene, f"rs{gene}{i}", f"rs{gene}{j}", 1.0 + i if i == j else (i + 1) / (j + 7))
+        for gene in genes
+        for i in range(sizes[gene])
+        for j in range(i, sizes[gene])
+    ]
+
+
+@pytest.mark.parametrize("lacking", [(), (2,), (0, 7), (9,)], ids=str)
+def test_triangles_in_order_are_packed_as_any_others(lacking: tuple[int, ...]) -> None:
+    sizes = {"a": 3, "b": 1, "c": 4}
+    # the other allele's weight for every second SNP, so that signs are turned between the tissues
+    rows: list[Row] = [
+        (gene, f"rs{gene}{i}", 0.1 + i, "AG"[i % 2], "GA"[i % 2])
+        for gene in sizes
+        for i in range(sizes[gene])
+    ]
+    turned: list[Row] = [(gene, snp, -w, other, effect) for gene, snp, w, effect, other in rows]
+    ordered = in_triangles(sizes, "abc")
+    without = [ordered[k] for k in lacking if ordered[k][1] == ordered[k][2]]  # variances, so whole SNPs
+    gone = {(gene, snp) for gene, snp, *_ in without}
+
+    def packed(genes: str) -> ModelSet:
+        kept = [
+            row
+            for row in in_triangles(sizes, genes)
+            if (row[0], row[1]) not in gone and (row[0], row[2]) not in gone
+        ]
+        sources = [(tissue(rows, name="T"), covariance(kept)), (tissue(turned, name="U"), covariance(kept))]
+        return pack_models(sources, allow_missing_ld=True)[0]
+
+    in_order, backwards = packed("abc"), packed("cab")
+    assert in_order.digest == backwards.digest
+    number = {(g, i, j): v for g, i, j, v in ordered}
+    first = in_order.ld[: int(in_order.ld_offsets[1])]
+    present = [f"rsa{i}" for i in range(3) if ("a", f"rsa{i}") not in gone]
+    wanted = [number["a", one, two] for k, one in enumerate(present) for two in present[k:]]
+    np.testing.assert_array_equal(first, wanted)  # the first tissue gives the panel its alleles
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_agrees_with_a_plain_reading(seed: int) -> None:
