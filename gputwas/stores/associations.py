@@ -19,8 +19,8 @@ from gputwas.errors import InputError
 from gputwas.stores.arrow import (
     array_view,
     float_columns,
-    matrix_view,
     open_batch,
+    open_matrix,
     open_table,
     write_batch,
     write_table,
@@ -223,11 +223,11 @@ class AssociationStore(StoreHandle):
             If the block was not computed yet, or its file is damaged.
         """
         rows = self.tissue_slice(tissue)
-        batch = open_batch(self._existing(tissue, block, kind))
-        if batch.schema.names != self.block_traits(block) or batch.num_rows != rows.stop - rows.start:
-            problem = "a block does not have the models and traits of the store"
-            raise InputError(problem, path=self._shard(tissue, block, kind))
-        return matrix_view(batch)
+        path = self._existing(tissue, block, kind)
+        values = open_matrix(path, self.block_traits(block), rows.stop - rows.start)
+        if values is None:
+            raise InputError("a block does not have the models and traits of the store", path=path)
+        return values
 
     def read_trait(self, tissue: str, trait: str, kind: Kind = "z") -> np.ndarray:
         """Results of one trait in one tissue, read-only (models,); errors as for `read_block`."""

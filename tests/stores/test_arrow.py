@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from gputwas.errors import InputError
+from gputwas.stores import arrow
 from gputwas.stores.arrow import (
     array_view,
     float_columns,
@@ -127,3 +128,33 @@ def test_only_vectors_of_numbers(tmp_path: Path) -> None:
     for wrong in (np.zeros((2, 2)), np.array(["a"])):
         with pytest.raises(TypeError, match="one-dimensional array of numbers"):
             write_arrays(tmp_path / "x", {"a": wrong})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 200])
+def test_matrix_without_an_object_per_column(tmp_path: Path, dtype: type, rows: int) -> None:
+    values = np.random.default_rng(rows).standard_normal((rows, 3)).astype(dtype)
+    arrow.write_batch(tmp_path / "m.arrow", ["a", "b", "c"], arrow.float_columns(values))
+    view = arrow.open_matrix(tmp_path / "m.arrow", ["a", "b", "c"], rows)
+    assert view is not None and view.dtype == dtype and not view.flags.writeable
+    assert np.array_equal(view, values)
+    assert np.array_equal(view, arrow.matrix_view(arrow.open_batch(tmp_path / "m.arrow")))
+    assert view.ctypes.data % 64 == 0 and view.strides[0] == values.itemsize
+    assert arrow.open_matrix(tmp_path / "m.arrow", ["a", "c", "b"], rows) is None
+    assert arrow.open_matrix(tmp_path / "m.arrow", ["a", "b"], rows) is None
+    assert arrow.open_matrix(tmp_path / "m.arrow", ["a", "b", "c"], rows + 1) is None
+    assert arrow.open_matrix(tmp_path / "m.arrow", ["a", "b", "c"], max(rows - 1, 0)) is None
+
+
+def test_matrix_of_another_writer_or_a_damaged_file(tmp_path: Path) -> None:
+    table = pa.table({"a": np.arange(5.0), "b": np.arange(5.0) * 2})
+    arrow.write_table(tmp_path / "t.arrow", table)
+    view = arrow.open_matrix(tmp_path / "t.arrow", ["a", "b"], 5)
+    assert view is not None and np.array_equal(view[:, 1], np.arange(5.0) * 2)
+    whole = (tmp_path / "t.arrow").read_bytes()
+    for content in (whole[:-1], whole[:100], b"", b"ARROW1\0\0ARROW1"):
+        (tmp_path / "t.arrow").write_bytes(content)
+        with pytest.raises(InputError, match="damaged"):
+            arrow.open_matrix(tmp_path / "t.arrow", ["a", "b"], 5)
+    with pytest.raises(InputError, match="missing"):
+        arrow.open_matrix(tmp_path / "none.arrow", ["a"], 5)
