@@ -132,7 +132,8 @@ def import_gwas(
     workers : processes that read; 1 reads in this one. Short for the executor "local:N".
     executor : where traits are read: "local:N", "dask:ADDRESS", or an executor of `concurrent.futures`, whose
         workers must see the files and the store under the same paths.
-    keep_going : read the other traits although one failed; the report then says what failed.
+    keep_going : read the other traits although one failed; the report then says what failed. Stored traits
+        whose URL does not answer any more stay as they are.
     overwrite : empty the store first, but only once the header of every file is known to be readable (of
         URLs, whose headers would have to be downloaded for that: of the first; with `keep_going`: of any).
 
@@ -155,7 +156,7 @@ def import_gwas(
     if workers > 1 and executor is not None:
         raise UsageError("give a number of workers or an executor, not both")
     traits = [_as_input(entry, options) for entry in entries]
-    states = FileStates()
+    states = FileStates(lenient=keep_going)
     _check_before(traits, options, states, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
     with (

@@ -82,10 +82,16 @@ class FileState:
 
 
 class FileStates:
-    """States of many files, each looked at once; URLs several at a time."""
+    """States of many files, each looked at once; URLs several at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    lenient : a URL that cannot be looked at has an unknown state, with a warning, instead of raising.
+    """
+
+    def __init__(self, *, lenient: bool = False) -> None:
         self._known: dict[str, FileState] = {}
+        self._lenient = lenient
 
     def look(self, paths: Iterable[str]) -> None:
         """Look at files ahead of `of`; raises what the first one in order raises."""
@@ -98,7 +104,7 @@ class FileStates:
             log.info("asking the servers for the state of %s files", f"{len(urls):,}")
         pool = ThreadPoolExecutor(_ASKED_AT_ONCE, "state")
         try:
-            for state in pool.map(FileState.of, urls):
+            for state in pool.map(self._ask, urls):
                 self._known[state.path] = state
         finally:
             pool.shutdown(cancel_futures=True)
@@ -106,8 +112,17 @@ class FileStates:
     def of(self, path: str) -> FileState:
         """The state of a file."""
         if path not in self._known:
-            self._known[path] = FileState.of(path)
+            self._known[path] = self._ask(path)
         return self._known[path]
+
+    def _ask(self, path: str) -> FileState:
+        try:
+            return FileState.of(path)
+        except InputError as error:
+            if not (self._lenient and is_url(path)):
+                raise
+            log.warning("%s; it is taken to be unchanged", str(error).rstrip("."))
+            return FileState(path, None, None)
 
 
 def same_by_state(

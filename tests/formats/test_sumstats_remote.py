@@ -8,16 +8,18 @@ import hashlib
 import io
 import lzma
 import pickle
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import xxhash
 
 from gputwas.errors import InputError
-from gputwas.formats.sumstats import open_sumstats, sniff
+from gputwas.formats.sumstats import open_sumstats, sniff, web
 from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.examine import natural_key, resolve_paths
 from gputwas.formats.sumstats.inflate import blocks
@@ -154,6 +156,27 @@ def test_redirections_are_followed(server):
     assert content(server.put("/a", moved="/b")) == NOISE
     assert "cannot be downloaded" in refused(server.put("/f", moved="file:///etc/passwd"))
     assert "cannot be downloaded" in refused(server.put("/loop", moved="/loop"))
+
+
+def test_proxies_of_the_environment_are_used(server, monkeypatch):
+    server.put("http://elsewhere.invalid/a", NOISE)
+    monkeypatch.setenv("http_proxy", server.url(""))
+    web._opener.cache_clear()
+    assert content("http://elsewhere.invalid/a") == NOISE
+
+
+def test_a_certificate_that_is_not_accepted_is_told_at_once(monkeypatch):
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+
+    def refuse(*args: object, **options: object) -> None:
+        raise URLError(error)
+
+    monkeypatch.setattr(web._opener(), "open", refuse)
+    try:
+        assert "certificate is not accepted (self-signed certificate)" in refused("https://a.org/x")
+    finally:
+        web._opener.cache_clear()
 
 
 def test_a_host_that_is_not_there(server):

@@ -188,6 +188,17 @@ def test_what_is_not_there_is_told_before_anything_is_read(server, tmp_path):
     assert report["status"].to_pylist() == ["imported"] * 3 + ["failed"]
 
 
+def test_a_server_that_is_gone_is_no_reason_to_stop_with_keep_going(server, tmp_path, caplog):
+    old, new = (TraitInput(name, (put(server, f"/{name}.gz", 1),)) for name in ("old", "new"))
+    import_gwas([old], PANEL, tmp_path / "store")
+    del server.things["/old.gz"]
+    with pytest.raises(InputError, match="is not there"):
+        import_gwas([old, new], PANEL, tmp_path / "store")
+    report = import_gwas([old, new], PANEL, tmp_path / "store", keep_going=True)
+    assert report["status"].to_pylist() == ["present", "imported"]
+    assert "it is taken to be unchanged" in caplog.text
+
+
 def test_overwriting_looks_at_the_head_of_one_url(server, tmp_path):
     entries = [TraitInput(f"t{i}", (put(server, f"/{i}.gz", i),)) for i in range(3)]
     import_gwas(entries, PANEL, tmp_path / "store")
