@@ -75,6 +75,13 @@ def test_an_object_of_unknown_size_is_read_again_without_asking_for_more(server)
     assert server.gets() == [""]
 
 
+def test_a_server_that_does_not_say_the_length_is_warned_of(server, caplog):
+    for name, more in (("/a", {"sized": False}), ("/b", {"chunked": True}), ("/c", {})):
+        content(server.put(name, NOISE[:1000], **more))
+        assert ("does not say how long the file is" in caplog.text) == (name == "/a")
+        caplog.clear()
+
+
 def test_503_twice_then_200(server):
     assert content(server.put("/a", NOISE, statuses=[503, 503])) == NOISE
     assert len(server.log) == 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import http.client
+import logging
 import re
 import socket
 import ssl
@@ -21,6 +22,8 @@ from gputwas.formats.sumstats import resume
 from gputwas.formats.sumstats.resume import Passing, RemoteState
 
 __all__ = ["WebObject"]
+
+log = logging.getLogger(__name__)
 
 _PASSING_CODES = (408, 425, 429, 500, 502, 503, 504)
 _HEAD_REFUSED = (400, 401, 403, 405, 501)  # also of signed URLs, which hold for GET only
@@ -66,6 +69,12 @@ class WebObject:
         except _Refused as refused:
             raise refused.as_error(self.url, behind_end=start > 0) from refused
         connection = _WebConnection(response, _state(response))
+        if not start and connection.state.size is None and not _chunked(response):
+            log.warning(
+                "%s: the server does not say how long the file is, so that a table cut short goes unnoticed "
+                "unless it is compressed or a checksum is given",
+                self.url,
+            )
         try:
             self._go_to(start, connection, response, known)
         except BaseException:
@@ -176,10 +185,14 @@ def _state(response: http.client.HTTPResponse) -> RemoteState:
     if response.status == 206:
         given = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
         size = given[3] if given is not None else None
-    elif "chunked" not in headers.get("Transfer-Encoding", "").lower():
+    elif not _chunked(response):
         size = headers.get("Content-Length")
     number = int(size) if size is not None and size.isdigit() else None
     return RemoteState(number, headers.get("ETag"), headers.get("Last-Modified"))
+
+
+def _chunked(response: http.client.HTTPResponse) -> bool:
+    return "chunked" in response.headers.get("Transfer-Encoding", "").lower()
 
 
 def _strong(known: RemoteState) -> str | None:
