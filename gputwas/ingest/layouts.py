@@ -7,6 +7,7 @@ same variants is for the reader to check; here is only the memory, of one proces
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -63,19 +64,24 @@ class KnownLayout:
 
 
 class KnownLayouts:
-    """The kinds of file read last, and how often a kind turned out to be another."""
+    """The kinds of file read last, and how often a kind turned out to be another.
+
+    Threads of a process may read at once.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, KnownLayout] = OrderedDict()
         self._failures: dict[Hashable, int] = {}
+        self._lock = threading.Lock()
 
     def get(self, kind: Hashable) -> KnownLayout | None:
         """What is known of a kind; None also of one that was not as expected several times in a row."""
-        known = self._known.get(kind)
-        if known is None or self.given_up(kind):
-            return None
-        self._known.move_to_end(kind)
-        return known
+        with self._lock:
+            known = self._known.get(kind)
+            if known is None or self.given_up(kind):
+                return None
+            self._known.move_to_end(kind)
+            return known
 
     def given_up(self, kind: Hashable) -> bool:
         """Whether files of this kind were so often not as expected that trying costs more than it gains."""
@@ -83,11 +89,12 @@ class KnownLayouts:
 
     def remember(self, kind: Hashable, layout: KnownLayout) -> None:
         """Keep what a file of this kind taught, in place of what an earlier one did."""
-        self._known[kind] = layout
-        self._known.move_to_end(kind)
-        while len(self._known) > _REMEMBERED:
-            gone, _ = self._known.popitem(last=False)
-            self._failures.pop(gone, None)
+        with self._lock:
+            self._known[kind] = layout
+            self._known.move_to_end(kind)
+            while len(self._known) > _REMEMBERED:
+                gone, _ = self._known.popitem(last=False)
+                self._failures.pop(gone, None)
 
     def fitted(self, kind: Hashable) -> None:
         """A file of this kind was as expected."""
@@ -95,4 +102,5 @@ class KnownLayouts:
 
     def failed(self, kind: Hashable) -> None:
         """A file of this kind was not as expected."""
-        self._failures[kind] = self._failures.get(kind, 0) + 1
+        with self._lock:
+            self._failures[kind] = self._failures.get(kind, 0) + 1

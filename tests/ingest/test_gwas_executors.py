@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gputwas.executors.choose import open_executor
 from gputwas.executors.local import LocalExecutor
 from gputwas.files import TEMPORARY_PREFIX
 from gputwas.ingest.gwas import TraitInput, import_gwas
+from gputwas.ingest.layouts import KnownLayout, KnownLayouts
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.manifest import MANIFEST_NAME
 from tests.executors.conftest import scheduler_file
@@ -108,6 +110,24 @@ def test_any_executor_will_do(traits, undisturbed, tmp_path, caplog):
     assert caplog.text.count("only 6 of") == 1, "said where it was read, not twice"
     import_gwas(traits, PANEL, tmp_path / "text", executor="local:2")
     assert files(tmp_path / "text") == undisturbed
+
+
+def test_threads_share_what_files_have_taught():
+    """A worker of a cluster may read with several threads, of which one forgets what another asks for."""
+    layouts, layout = KnownLayouts(), KnownLayout((), None, None)  # type: ignore[arg-type]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+
+            def work(first: int) -> None:
+                for i in range(20_000):
+                    layouts.remember((first + i) % 7, layout)
+                    layouts.get((first + 5 * i) % 7)
+
+            list(threads.map(work, range(4)))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_store_begun_anew_meanwhile_gets_nothing_of_the_old_run(traits, tmp_path):
