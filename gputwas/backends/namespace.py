@@ -13,10 +13,16 @@ import numpy as np
 
 __all__ = ["array_namespace", "numpy_namespace"]
 
-if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
-    numpy_namespace: Any = np
-else:
-    import array_api_compat.numpy as numpy_namespace
+
+def _numpy() -> Any:
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+        return np
+    import array_api_compat.numpy
+
+    return array_api_compat.numpy
+
+
+numpy_namespace: Any = _numpy()
 
 
 def array_namespace(*arrays: Any) -> Any:

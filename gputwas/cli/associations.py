@@ -51,7 +51,7 @@ def associate(
     backend: Annotated[
         str, typer.Option("--backend", help="auto, numpy, jax, cupy or array_api_strict.")
     ] = "auto",
-    method: Annotated[str, typer.Option("--method", help="auto, csr or padded.")] = "auto",
+    method: Annotated[str, typer.Option("--method", help="auto, csr, dense or padded.")] = "auto",
     precision: Annotated[
         str, typer.Option("--precision", help="Of stored results: float32 or float64 (sums are float64).")
     ] = "float32",

@@ -26,10 +26,9 @@ from gputwas.twas.blocks import BlockRun
 from gputwas.twas.forecast import Forecast, forecast
 from gputwas.twas.plan import Plan
 from gputwas.twas.provenance import association_inputs
-from gputwas.twas.scoring import method_name
+from gputwas.twas.scoring import method_name, ready_models, settle_method
 from gputwas.twas.selection import Selection, select
 from gputwas.twas.settings import AssociateSettings, SetUp, plan_selection
-from gputwas.twas.spredixcan import prepare_scorer
 from gputwas.twas.workers import WorkerEngine
 
 __all__ = ["AssociateReport", "AssociateSettings", "associate", "dry_run"]
@@ -134,8 +133,9 @@ class _OwnEngine:
 
     def __init__(self, chosen: Selection, settings: AssociateSettings) -> None:
         backend = choose_backend(settings.backend)
-        plan = plan_selection(chosen, settings, backend)
-        scorer = prepare_scorer(chosen.models, backend, settings.method)
+        method = settle_method(chosen, backend, settings.method)
+        plan = plan_selection(chosen, settings, backend, method)
+        scorer = ready_models(chosen, backend, method)
         self._chosen, self._scorer, self._precision = chosen, scorer, settings.precision
         self.set_up = SetUp(backend.name, backend.device, backend.reason, method_name(plan, scorer), plan)
 
@@ -167,10 +167,11 @@ def dry_run(
     settings = settings or AssociateSettings()
     chosen = select(models, gwas, traits=traits, tissues=tissues)
     backend = choose_backend(settings.backend)
-    plan = plan_selection(chosen, settings, backend)
+    method = settle_method(chosen, backend, settings.method)
+    plan = plan_selection(chosen, settings, backend, method)
     there = 0 if settings.overwrite else _blocks_there(out)
     dtype = np.dtype(settings.precision).type
-    return forecast(chosen, plan, backend, settings.method, out, dtype=dtype, blocks_there=there)
+    return forecast(chosen, plan, backend, method, out, dtype=dtype, blocks_there=there)
 
 
 def _blocks_there(out: str | os.PathLike[str]) -> int:

@@ -21,9 +21,9 @@ from gputwas.backends.choose import Backend
 from gputwas.files import disk_errors
 from gputwas.twas.patterns import PatternBook
 from gputwas.twas.plan import Plan
-from gputwas.twas.scoring import Scoring, method_name
+from gputwas.twas.scoring import Scoring, method_name, ready_models
 from gputwas.twas.selection import Selection
-from gputwas.twas.spredixcan import Scorer, prepare_scorer
+from gputwas.twas.spredixcan import Scorer
 
 __all__ = ["Forecast", "forecast"]
 
@@ -130,7 +130,7 @@ def forecast(
     """
     folder = _nearest_folder(out)
     started = time.perf_counter()
-    scorer = prepare_scorer(chosen.models, backend, method)
+    scorer = ready_models(chosen, backend, method)
     setup = time.perf_counter() - started
     models = chosen.models
     return Forecast(

@@ -17,6 +17,7 @@ from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
 
 __all__ = ["BLOCK_SIZE", "Plan", "StudySize", "make_plan"]
 
+WINDOW_BYTES = 256_000_000  # dense matrices kept from one batch to the next
 MOST_COPIERS = 16  # threads that copy between the page cache and page-locked memory
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
@@ -137,6 +138,8 @@ def _bytes_per_trait(size: StudySize, item_bytes: int, way: str) -> int:
         return tiles.bytes_per_trait(size.variants, size.models, item_bytes)
     if way == "streamed":
         return streams.SLOTS * (size.variants * 2 * 4 + size.models * 2 * item_bytes)
+    if way == "dense":  # both in rows of windows and all sums beside them
+        return size.variants * 41 + size.models * 16 + size.largest_tissue * SCORE_BYTES
     # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)
     return size.variants * (4 + 4 + 1 + 8 + 8) + size.largest_tissue * SCORE_BYTES
 
@@ -154,6 +157,8 @@ def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
     )
     if way == "tiled":
         fixed += COMPILER_BYTES
+    if way == "dense":
+        fixed += WINDOW_BYTES
     if way == "padded":
         fixed += min(size.entries * block, MOST_GATHERED) * GATHERED_BYTES
     return fixed

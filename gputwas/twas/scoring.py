@@ -13,15 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gputwas.backends.choose import Backend
 from gputwas.errors import ResourceError
+from gputwas.twas.methods import resolve_method
 from gputwas.twas.patterns import PatternBook, usable_variance
 from gputwas.twas.plan import Plan
+from gputwas.twas.products import way_of_multiplying, way_of_scoring
 from gputwas.twas.selection import Selection
-from gputwas.twas.spredixcan import Scorer
+from gputwas.twas.spredixcan import Scorer, prepare_scorer
 from gputwas.twas.streams import StreamScorer
 from gputwas.twas.tiles import TileScorer
 
-__all__ = ["Results", "Scoring", "method_name"]
+__all__ = ["Results", "Scoring", "method_name", "ready_models", "settle_method"]
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +166,19 @@ class Scoring:
             models = self._chosen.models.tissue_slice(tissue)
             z_of[:, columns], effect_of[:, columns] = self._scorer.score(batch, models, patterns, pattern_of)
         return keys
+
+
+def settle_method(chosen: Selection, backend: Backend, method: str) -> str:
+    """What a method of multiplying comes to for these models: "auto" by the rule on shapes."""
+    way_of_multiplying(backend, method)  # refuses what does not go together
+    models = chosen.models
+    return resolve_method(method, models.offsets, models.variants, backend.name)
+
+
+def ready_models(chosen: Selection, backend: Backend, method: str) -> Scorer:
+    """Ready the models for a whole run; `method` comes from `settle_method`."""
+    compiled = way_of_scoring(backend, method) == "tiled"
+    return prepare_scorer(chosen.models, backend, method, compiled=compiled)
 
 
 def method_name(plan: Plan, scorer: Scorer) -> str:

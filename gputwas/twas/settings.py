@@ -67,8 +67,8 @@ class SetUp:
     plan: Plan
 
 
-def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend) -> Plan:
-    """How the work is cut for this backend and these settings; raises as `make_plan`."""
+def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend, method: str) -> Plan:
+    """How the work is cut for these settings; `method` is settled. Raises as `make_plan`."""
     models = chosen.models
     slices = [models.tissue_slice(tissue) for tissue in models.tissues]
     size = StudySize(
@@ -79,5 +79,5 @@ def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Back
     return make_plan(
         size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
         block_size=settings.block_size, threads=settings.workers or os.cpu_count() or 1,
-        way=way_of_scoring(backend, settings.method), device_budget=backend.free_memory(),
+        way=way_of_scoring(backend, method), device_budget=backend.free_memory(),
     )  # fmt: skip

@@ -45,7 +45,10 @@ class Associations:
 class Scorer:
     """Models made ready for one backend: multiplied-out weights, full var_g, the way of multiplying.
 
-    `compiled` : var_g by the processor's own kernel, see `gputwas.twas.variance.quadratic_forms`.
+    Attributes
+    ----------
+    method : of the products, "auto" settled. compiled : var_g by the processor's own kernel, see
+        `gputwas.twas.variance.quadratic_forms`.
     """
 
     operator: ScoreOperator
@@ -53,6 +56,7 @@ class Scorer:
     full_var_g: np.ndarray
     in_ld: np.ndarray
     backend: Backend
+    method: str = "auto"
     compiled: bool = False
 
     def variance(self, present: np.ndarray) -> PatternVariance:
@@ -102,7 +106,9 @@ def prepare_scorer(
     filled = np.flatnonzero(operator.lengths > 0)
     full[filled] = quadratic_forms(operator, operator.weights, filled, backend, compiled=compiled)
     in_ld = np.asarray(model_set.models.column("n_snps_in_cov").is_valid())
-    return Scorer(operator, prepare_products(operator, backend, method), full, in_ld, backend, compiled)
+    return Scorer(
+        operator, prepare_products(operator, backend, method), full, in_ld, backend, method, compiled
+    )
 
 
 def spredixcan(

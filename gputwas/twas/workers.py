@@ -23,10 +23,10 @@ from gputwas.stores.hashing import hash_file
 from gputwas.stores.manifest import MANIFEST_NAME
 from gputwas.twas.blocks import BlockRun
 from gputwas.twas.plan import Plan
-from gputwas.twas.scoring import method_name
+from gputwas.twas.scoring import method_name, ready_models, settle_method
 from gputwas.twas.selection import Selection, select
 from gputwas.twas.settings import AssociateSettings, SetUp, plan_selection
-from gputwas.twas.spredixcan import Scorer, prepare_scorer
+from gputwas.twas.spredixcan import Scorer
 
 __all__ = ["WorkerEngine"]
 
@@ -147,7 +147,7 @@ def _answer(question: _Question) -> SetUp:
     try:
         chosen, scorer = _prepared(question.place)
         chosen = replace(chosen, traits=list(question.traits))
-        plan = plan_selection(chosen, settings, scorer.backend)
+        plan = plan_selection(chosen, settings, scorer.backend, scorer.method)
     except MemoryError as error:
         raise _out_of_memory(question) from error
     backend = scorer.backend
@@ -178,7 +178,8 @@ def _prepared(place: _Place) -> tuple[Selection, Scorer]:
 
     def prepare() -> tuple[Selection, Scorer]:
         chosen = select(place.models, place.gwas, tissues=place.tissues)
-        return chosen, prepare_scorer(chosen.models, choose_backend(place.backend), place.method)
+        backend = choose_backend(place.backend)
+        return chosen, ready_models(chosen, backend, settle_method(chosen, backend, place.method))
 
     return kept_in_process("models", place.key, prepare)
 

@@ -83,14 +83,14 @@ def cramp(monkeypatch: pytest.MonkeyPatch, most: int) -> list[Cramped]:
     import dataclasses
 
     made: list[Cramped] = []
-    true_prepare = associating.prepare_scorer
+    true_prepare = associating.ready_models
 
     def prepare(*arguments: object) -> object:
         scorer = true_prepare(*arguments)  # type: ignore[arg-type]
         made.append(Cramped(scorer.products, most))
         return dataclasses.replace(scorer, products=made[-1])  # type: ignore[arg-type]
 
-    monkeypatch.setattr(associating, "prepare_scorer", prepare)
+    monkeypatch.setattr(associating, "ready_models", prepare)
     return made
 
 
