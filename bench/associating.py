@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PAPER_TRAITS = 3_935
 MARGIN = 1.25  # of the disk, beyond what is written
 CACHE_SHARE = 0.6  # of memory: a larger store cannot stay in the page cache beside the program
-COLD = " *Cold*: the store was dropped from the page cache (POSIX_FADV_DONTNEED) before each."
+COLD = " *Cold*: the GWAS store was dropped from the page cache (POSIX_FADV_DONTNEED) before each."
 SLOWER, MEMORY = 2.0, 4e9  # asked for
 
 

@@ -68,7 +68,7 @@ def main(options: argparse.Namespace) -> int:
 def _turns(session: Session, store: Path, columns: list[Path], *, cold: bool) -> list[Measurement]:
     found = []
     out = session.folder("out") / "significant.parquet"
-    for repeat in range(-1, session.repeats):
+    for repeat in range(0 if session.quick else -1, session.repeats):
         for program in ("gputwas", "floor"):
             log.info("%s, repeat %d", program, repeat)
             if cold:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import SUBJECTS, main
+from bench.measure import CommandFailed
+from bench.peers import Programs
 from bench.record import read_records
+from bench.session import Session
 
 SMALL = ["--case", "jti", "--rows", "6000", "--genes", "60", "--weights", "500", "--repeats", "1"]
 
@@ -60,6 +63,14 @@ def test_no_times_without_right_answers(
     assert bench(tmp_path, "--gputwas", str(fake)) == 1
     assert complaint in capsys.readouterr().err
     assert not list(tmp_path.glob("*.md")) and not list(tmp_path.glob("*.json"))
+
+
+def test_a_checkout_that_is_not_installed_runs_too(tmp_path: Path) -> None:
+    programs = Programs(tmp_path / "no-such-command", None, Path("python3"), None)
+    session = Session(programs, {}, tmp_path, tmp_path, True, 1, 1)
+    assert session.gputwas("--version").wall_s > 0
+    with pytest.raises(CommandFailed, match="no-such-verb"):
+        session.gputwas("no-such-verb")
 
 
 def test_unknown_flags_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
