@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import floors
@@ -15,18 +16,19 @@ from bench.measure import CommandFailed
 from bench.models import LOADER
 
 
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    path = tmp_path / "x.gz"
-    path.write_bytes(gzip.compress(b"0123456789" * 2_000_000, 1))
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("packed") / "x.gz"
+    digits = np.random.default_rng(1).integers(48, 58, 20_000_000, dtype=np.uint8)
+    path.write_bytes(gzip.compress(digits.tobytes(), 1))
     return path
 
 
-def test_inflating_takes_time_and_less_than_gzip_does(packed: Path) -> None:
-    ours, theirs = floors.inflate([packed]), floors.gzip_to_null(packed)
-    assert ours.cpu_s > 0.001 and theirs.cpu_s > 0.01
-    assert ours.cpu_s < 5 * theirs.cpu_s
-    assert floors.inflate([packed, packed]).cpu_s > 1.2 * ours.cpu_s
+def test_inflating_takes_processor_time_for_each_file(packed: Path) -> None:
+    once, often = floors.inflate([packed]), floors.inflate([packed] * 6)
+    assert 0.005 < once.cpu_s < 2
+    assert often.cpu_s > 2 * once.cpu_s
+    assert floors.gzip_to_null(packed).cpu_s > 0.02
 
 
 def test_a_broken_file_is_loud(tmp_path: Path) -> None:
