@@ -175,10 +175,11 @@ def _run(job: _Job, store: AssociationStore) -> tuple[BlockRun, threading.Lock]:
 def _prepared(place: _Place) -> tuple[Selection, Scorer]:
     """Open the stores and ready the models, once in this process."""
     place.check()
+    backend = choose_backend(place.backend)
+    place = replace(place, backend=backend.name)  # asked with "auto", told afterwards what that is here
 
     def prepare() -> tuple[Selection, Scorer]:
         chosen = select(place.models, place.gwas, tissues=place.tissues)
-        backend = choose_backend(place.backend)
         return chosen, ready_models(chosen, backend, settle_method(chosen, backend, place.method))
 
     return kept_in_process("models", place.key, prepare)

@@ -18,6 +18,7 @@ from gputwas.executors.choose import open_executor
 from gputwas.executors.local import LocalExecutor
 from gputwas.files import TEMPORARY_PREFIX
 from gputwas.stores.associations import AssociationStore
+from gputwas.twas import workers
 from gputwas.twas.associate import AssociateReport, AssociateSettings, associate
 from gputwas.twas.workers import _identity
 from tests.executors.conftest import scheduler_file
@@ -81,6 +82,16 @@ def test_any_executor_gives_the_same_bytes(folder, tmp_path):
     same_as_undisturbed(folder, tmp_path / "threads")
     again = run(folder, tmp_path / "threads", "local:2")
     assert (again.blocks_computed, again.blocks_kept) == (0, BLOCKS)
+
+
+def test_a_worker_readies_the_models_once(folder, tmp_path, monkeypatch):
+    readied = []
+    true_ready = workers.ready_models
+    monkeypatch.setattr(workers, "ready_models", lambda *a: readied.append(a) or true_ready(*a))
+    monkeypatch.setattr("gputwas.executors.jobs._kept", {})
+    with ThreadPoolExecutor(2) as threads:
+        run(folder, tmp_path / "out", threads, backend="auto")
+    assert len(readied) == 1
 
 
 @pytest.mark.slow
@@ -188,6 +199,15 @@ def test_a_wrong_executor_is_refused_before_anything_is_written(folder, tmp_path
         with pytest.raises(UsageError, match="there is no executor"):
             run(folder, tmp_path / "out", wrong)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.gpu
+def test_workers_with_a_gpu_each_give_the_same_bytes(folder, tmp_path):
+    for backend in ("cupy", "auto"):
+        run(folder, tmp_path / "one", backend="cupy", overwrite=True)
+        report = run(folder, tmp_path / backend, "local:2", backend=backend)
+        assert contents(tmp_path / backend) == contents(tmp_path / "one")
+        assert "CUDA" in report.device and "(1 of 1)" in report.device, "each worker sees one"
 
 
 def test_devices_are_counted_only_where_cupy_works(monkeypatch):
