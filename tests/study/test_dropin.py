@@ -475,3 +475,19 @@ def test_flags_that_contradict_each_other(words: str, message: str) -> None:
 def test_covariance_is_needed() -> None:
     with pytest.raises(UsageError, match="--single_snp_model"):
         parse_flags([*BASE.replace("--covariance c", "").split(), "--gwas_file", "g", "--zscore_column", "z"])
+
+
+@pytest.mark.parametrize("gwas", ["good", "of other SNPs", "absent"])
+def test_what_is_wrong_with_the_models_is_said_first(
+    folder: Path, capsys: pytest.CaptureFixture[str], gwas: str
+) -> None:
+    """The covariance is read beside the GWAS, but which error is told does not depend on who was faster."""
+    (folder / "covariance.txt").write_text("GENE RSID1 RSID2 VALUE\nG1.1 rs1 rs1 much\n")
+    if gwas == "of other SNPs":
+        write_gwas_table(folder / "gwas.txt", [["rs99", *gwas_row("rs1")[1:]]])
+    elif gwas == "absent":
+        (folder / "gwas.txt").unlink()
+    assert spredixcan(folder, *FLAGS) == 3
+    shown = capsys.readouterr().err
+    assert "covariance.txt" in shown and "'much'" in shown and "gwas.txt" not in shown
+    assert not (folder / "out.csv").exists()
