@@ -5,16 +5,21 @@ In: an Arrow table. Out: one file, whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+from typing import BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gputwas.errors import UsageError
 from gputwas.files import atomic_path, check_target
 
 __all__ = ["TABLE_SUFFIXES", "check_table_path", "write_table"]
 
+ROWS_AT_A_TIME = 65_536
 TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".csv", ".csv.gz", ".parquet")
 
 
@@ -55,11 +60,44 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 
 
 def _write_text(table: pa.Table, path: str, suffix: str) -> None:
-    import pandas as pd
-
-    # Nullable integers stay integers where a value is missing.
-    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
     separator = "," if suffix.startswith(".csv") else "\t"
-    text = frame.to_csv(sep=separator, index=False, na_rep="NA", lineterminator="\n").encode()
-    with open(path, "wb") as file:  # gzip without a time: the same table is the same bytes
-        file.write(gzip.compress(text, mtime=0) if suffix.endswith(".gz") else text)
+    with contextlib.ExitStack() as stack:
+        file: BinaryIO = stack.enter_context(open(path, "wb"))
+        if suffix.endswith(".gz"):  # without a name and a time: the same table is the same bytes
+            file = cast(BinaryIO, stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)))
+        names = pa.array(table.column_names, pa.string())
+        file.write(separator.join(_quoted(names, separator).to_pylist()).encode() + b"\n")
+        for batch in table.to_batches(max_chunksize=ROWS_AT_A_TIME):
+            file.write(_lines(batch, separator))
+
+
+def _lines(batch: pa.RecordBatch, separator: str) -> memoryview:
+    """The text of some rows."""
+    cells = [_cells(column, separator) for column in batch.columns]
+    *first, last = cells
+    ended = pc.binary_join_element_wise(last, pa.scalar(""), pa.scalar("\n"))
+    whole = pc.binary_join_element_wise(*first, ended, pa.scalar(separator)) if first else ended
+    offsets, text = whole.buffers()[1:]
+    ends = np.frombuffer(offsets, np.int32, len(whole) + 1, 4 * whole.offset)
+    return memoryview(text)[ends[0] : ends[-1]]
+
+
+def _cells(column: pa.Array, separator: str) -> pa.Array:
+    """A column as strings: numbers with all their digits, NA where there is no value."""
+    if pa.types.is_boolean(column.type):
+        column = pc.if_else(column, "True", "False")
+    elif pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    elif pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    texts = column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
+    return pc.fill_null(texts if pa.types.is_primitive(column.type) else _quoted(texts, separator), "NA")
+
+
+def _quoted(texts: pa.Array, separator: str) -> pa.Array:
+    """Texts in quotation marks where they hold the separator, a quotation mark or the end of a line."""
+    special = pc.match_substring_regex(texts, f'[{separator}"\n\r]')
+    if not pc.any(special).as_py():
+        return texts
+    doubled = pc.replace_substring(texts, '"', '""')
+    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -37,3 +39,36 @@ def test_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"\.tsv"):
         write_table(TABLE, tmp_path / "out.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_text_reads_back_with_every_digit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=200_000) * 10.0 ** rng.integers(-300, 300, 200_000)
+    single = rng.normal(size=z.size).astype(np.float32)
+    z[5] = np.nan
+    table = pa.table({"z": z, "single": single, "n": rng.integers(-(2**62), 2**62, z.size)})
+    write_table(table, tmp_path / "out.csv")
+    lines = (tmp_path / "out.csv").read_text().split("\n")
+    assert len(lines) == z.size + 2 and lines[-1] == ""
+    cells = [line.split(",") for line in lines[1:-1]]
+    assert cells[5][0] == "NA"
+    np.testing.assert_array_equal([float(c[0].replace("NA", "nan")) for c in cells], z)
+    np.testing.assert_array_equal(np.array([c[1] for c in cells]).astype(np.float32), single)
+    assert [int(c[2]) for c in cells] == table["n"].to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_text_with_separators_and_quotation_marks_reads_back(tmp_path: Path, suffix: str) -> None:
+    odd = ["a,b", "c\td", 'the "one"', "two\nlines", "plain", None, ""]
+    table = pa.table({"odd, name": odd, "kept": [True, False, None, True, True, True, False]})
+    write_table(table, tmp_path / f"out{suffix}")
+    with open(tmp_path / f"out{suffix}", newline="") as file:
+        rows = list(csv.reader(file, delimiter="," if suffix == ".csv" else "\t"))
+    assert rows[0] == ["odd, name", "kept"]
+    assert [row[0] for row in rows[1:]] == ["NA" if text is None else text for text in odd]
+    assert [row[1] for row in rows[1:]] == ["True", "False", "NA", "True", "True", "True", "False"]
+
+
+def test_empty_table_is_a_header(tmp_path: Path) -> None:
+    write_table(TABLE.slice(0, 0), tmp_path / "out.tsv")
+    assert (tmp_path / "out.tsv").read_text() == "gene\tz\tn\n"
