@@ -168,6 +168,7 @@ class Scanner:
         self._marks = np.zeros(2, np.uint64)
         self._names = np.zeros(_MOST_CHROMOSOMES, np.uint64)
         self._rows = self._malformed = 0
+        self._scratch: tuple[npt.NDArray[Any], ...] | None = None
         self._checks: list[npt.NDArray[np.uint64]] = []
         self._lines: list[npt.NDArray[np.int32]] = []
         self._first_line, self._ordinary, self._plain = first_line, ordinary, True
@@ -236,10 +237,9 @@ class Scanner:
             chromosome,
             picking,
         )
-        asked = self._keep is not None and self._keep.sampled(1) is not None
-        ids = np.empty((most if asked else 0, 2), np.int32)
-        lines, cells = np.empty(most, np.int32), np.empty((most, 2 * len(self._take)), np.int32)
-        numbers = np.empty((len(self._take), most))
+        lines, cells, numbers, ids = self._room(most)
+        if self._keep is None or self._keep.sampled(1) is None:
+            ids = ids[:0]
         checks = np.empty((len(data) // kernels.CHECKED_LINES + 2, 2), np.uint64)
         started, variants = time.perf_counter(), len(kernels.scan_lines.signatures)
         plain = kernels.scan_lines(
@@ -253,6 +253,18 @@ class Scanner:
         kept = int(self._state[kernels.KEPT])
         self._checks.append(checks[: int(self._state[kernels.CHECKS])].copy())
         return lines[:kept].copy(), cells[:kept], numbers[:, :kept], ids[: int(self._state[kernels.ROWS])]
+
+    def _room(self, rows: int) -> tuple[npt.NDArray[Any], ...]:
+        """Arrays for what a scan of so many rows gives; the same ones for every block."""
+        if self._scratch is None or len(self._scratch[0]) < rows:
+            count = len(self._take)
+            self._scratch = (
+                np.empty(rows, np.int32),
+                np.empty((rows, 2 * count), np.int32),
+                np.empty((count, rows)),
+                np.empty((rows, 2), np.int32),
+            )
+        return self._scratch
 
     def _columns(
         self, data: npt.NDArray[np.uint8], cells: npt.NDArray[np.int32], numbers: npt.NDArray[np.float64]

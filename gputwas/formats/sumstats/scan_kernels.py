@@ -7,6 +7,7 @@ counts, and a running fingerprint of the columns that identify a row.
 Separators are found 64 bytes at a time: a vector comparison gives one bit per byte, and the loop goes from
 bit to bit (as Langdale and Lemire do, VLDB Journal 28:941 (2019), doi:10.1007/s00778-019-00578-5).
 
+What runs for every row takes few arrays and returns in one place: otherwise numba counts references to them.
 This module imports numba, which takes a third of a second: only what reads many rows may import it.
 """
 
@@ -44,6 +45,7 @@ _K1 = np.uint64(0x9E3779B97F4A7C15)
 _K2 = np.uint64(0xD6E8FEB86659FD93)
 _BLANK_LINE, _MALFORMED_LINE = np.uint64(0xA0761D6478BD642F), np.uint64(0xE7037ED1A0B428DB)
 _ONE, _SIX, _MIDDLE, _HALF, _LAST_SIX = (np.uint64(n) for n in (1, 6, 24, 32, 63))
+_WAITING = 64  # rows that are looked up together
 _LOW = np.uint64(0xFFFFFFFF)
 _LF, _CR, _SPACE = np.uint8(10), np.uint8(13), np.uint8(32)
 
@@ -62,6 +64,12 @@ def _short_word(data: Bytes, place: Any, stop: Any) -> Any:
     for i in range(stop - place):
         word |= np.uint64(data[place + i]) << np.uint64(8 * i)
     return word
+
+
+@compiled
+def _first_word(data: Bytes, place: Any, stop: Any) -> Any:
+    """The first eight bytes of data[place:stop] as uint64, zeros above if there are fewer."""
+    return word_at(data, place) if place + 8 <= stop else _short_word(data, place, stop)
 
 
 @compiled
@@ -127,31 +135,20 @@ def insert_ids(id_bytes: Bytes, id_ends: Array, valid: Array, present: Array, sl
 
 
 @compiled
-def _is_wanted(data: Bytes, place: Any, stop: Any, table: Any) -> Any:
-    """Whether data[place:stop] is in the table; the bit set, which stays in the cache, answers most no."""
-    present, slots, id_bytes, id_ends = table
-    h = hash_text(data, place, stop)
-    bit = (h >> _MIDDLE) & np.uint64(len(present) * 64 - 1)
-    if not (present[bit >> _SIX] >> (bit & _LAST_SIX)) & _ONE:
-        return False
-    return slots[_slot_of(data, place, stop, h, slots, id_bytes, id_ends)] != 0
+def _begin_of(column: Any, begin: Any, ends: Array, row: Any) -> Any:
+    """Where a cell begins, in a line that begins at `begin` and whose cells end at ends[row]."""
+    return begin if column == 0 else ends[row, column - 1] + 1
 
 
 @compiled
-def _begin_of(column: Any, begin: Any, ends: Array) -> Any:
-    """Where a cell begins, in a line that begins at `begin` and whose cells end at `ends`."""
-    return begin if column == 0 else ends[column - 1] + 1
-
-
-@compiled
-def _mixed(data: Bytes, begin: Any, ends: Array, spans: Array, one: Any, two: Any) -> Any:
+def _mixed(data: Bytes, begin: Any, ends: Array, row: Any, spans: Array, one: Any, two: Any) -> Any:
     """Take the columns `spans` of a line into two independent running hashes."""
     for i in range(len(spans)):
-        place, stop = _begin_of(spans[i, 0], begin, ends), ends[spans[i, 1]]
+        place, stop = _begin_of(spans[i, 0], begin, ends, row), ends[row, spans[i, 1]]
         size = np.uint64(stop - place)
         one, two = (one ^ size) * _K1, (two + size) * _K2
         while place < stop:
-            word = word_at(data, place) if place + 8 <= stop else _short_word(data, place, stop)
+            word = _first_word(data, place, stop)
             one, two = (one ^ word) * _K1, (two + word) * _K2
             one ^= one >> _HALF
             two ^= two >> _HALF
@@ -160,30 +157,75 @@ def _mixed(data: Bytes, begin: Any, ends: Array, spans: Array, one: Any, two: An
 
 
 @compiled
-def _has_room(data: Bytes, place: Any, stop: Any, names: Array, state: Array) -> bool:
-    """Remember the chromosome data[place:stop]; False where that cannot be done."""
-    if stop - place > 8:
-        return False
-    word = _short_word(data, place, stop) if stop - place < 8 else word_at(data, place)
+def _has_room(word: Any, names: Array, state: Array) -> bool:
+    """Remember the name of a chromosome; False where there is no room for it."""
     known = state[CHROMOSOMES]
-    for i in range(known - 1, -1, -1):
-        if names[i] == word:
-            return True
-    if known == len(names):
-        return False
-    names[known] = word
-    state[CHROMOSOMES] = known + 1
-    return True
+    at = 0
+    while at < known and names[at] != word:
+        at += 1
+    if at == known < len(names):
+        names[at] = word
+        state[CHROMOSOMES] = at + 1
+    return at < len(names)
 
 
 @compiled
-def _record(data: Bytes, begin: Any, ends: Array, take: Array, cells: Array, numbers: Array) -> None:
+def _odd_blanks(newline: Any, cut: Any, before: Any, separated: Any) -> bool:
+    """Whether there are runs of separators, or separators at an end of a line, in 64 bytes.
+
+    `before` is 1 if the byte before them is a separator or ends a line, `separated` if it is a separator.
+    """
+    return (cut & (((newline | cut) << _ONE) | before)) | (newline & ((cut << _ONE) | separated)) != 0
+
+
+@compiled
+def _record(
+    data: Bytes, begin: Any, ends: Array, row: Any, take: Array, kept: Any, cells: Array, numbers: Array
+) -> None:
     """Write down where the cells of a wanted row are, and the numbers in them."""
     for i in range(len(take)):
-        place, stop = _begin_of(take[i, 0], begin, ends), ends[take[i, 0]]
-        cells[2 * i], cells[2 * i + 1] = place, stop
+        place, stop = _begin_of(take[i, 0], begin, ends, row), ends[row, take[i, 0]]
+        cells[kept, 2 * i], cells[kept, 2 * i + 1] = place, stop
         if take[i, 1]:
-            numbers[i] = number_of(data, place, stop)
+            numbers[i, kept] = number_of(data, place, stop)
+
+
+@compiled
+def _settle(
+    data: Bytes, waiting: Any, queue: Any, column: Any, table: Any, take: Array, kept: Any, out: Any
+) -> Any:
+    """Record those of the waiting rows that are wanted; returns how many rows are recorded now.
+
+    Looked up together, the processor waits for many places of the table at a time. The bit set, which mostly
+    is in its cache, answers most no, the first slot most of the rest.
+
+    Parameters
+    ----------
+    queue : of each row where it begins, where its cells end, its line and hash, and room to sort rows.
+    column : of the identifier. out : lines, cells and numbers of `scan_lines`.
+    """
+    begins, ends, numbered, hashes, maybe = queue
+    present, slots, id_bytes, id_ends = table
+    lines, cells, numbers = out
+    bits, last = np.uint64(len(present) * 64 - 1), np.uint64(len(slots) - 1)
+    found: Any = 0
+    likely: Any = 0
+    for row in range(waiting):
+        bit = (hashes[row] >> _MIDDLE) & bits
+        maybe[found] = row
+        found += np.int64((present[bit >> _SIX] >> (bit & _LAST_SIX)) & _ONE)
+    for i in range(found):
+        row = maybe[i]
+        maybe[likely] = row
+        likely += slots[hashes[row] & last] != 0
+    for i in range(likely):
+        row = maybe[i]
+        place, stop = _begin_of(column, begins[row], ends, row), ends[row, column]
+        if slots[_slot_of(data, place, stop, hashes[row], slots, id_bytes, id_ends)]:
+            lines[kept] = numbered[row]
+            _record(data, begins[row], ends, row, take, kept, cells, numbers)
+            kept += 1
+    return kept
 
 
 @compiled
@@ -216,30 +258,28 @@ def scan_lines(
     Whether the block is of the plain kind; if not, what was written means nothing.
     """
     separator, blanks, width = np.uint8(rules[0]), rules[1] != 0, rules[2]
-    ends = np.empty(width + 1, np.int64)  # of the cells of this line; one place for all that are too many
-    one, two = marks[0], marks[1]
+    ends, begins = np.empty((_WAITING, width + 1), np.int64), np.empty(_WAITING, np.int64)
+    numbered, hashes, maybe = np.empty_like(begins), np.empty(_WAITING, np.uint64), np.empty_like(begins)
+    queue, out, newest = (begins, ends, numbered, hashes, maybe), (lines, cells, numbers), ~np.uint64(0)
     line, picked, row, malformed, kept, passed = state[LINES], state[PICKED], 0, 0, 0, 0
-    begin, found, returns, stripped = 0, 0, 0, 0
-    before, separated = _ONE, np.uint64(0)  # what precedes the block is the end of a line
+    begin, found, waiting, returns, stripped = 0, 0, 0, 0, 0
+    one, two, before, separated = marks[0], marks[1], _ONE, np.uint64(0)  # what precedes ends a line
     for base in range(0, len(data), LANES):
         chunk, place, valid = data, base, ~np.uint64(0)
         if base + LANES > len(data):
             chunk, place, valid = tail, 0, (_ONE << np.uint64(len(data) - base)) - _ONE
         newline, cut = equal(chunk, place, _LF), equal(chunk, place, separator)
         mask, back = newline | cut, equal(chunk, place, _CR)
-        if back:
-            returns += bits_set(back)
+        returns += bits_set(back)
         if blanks:
-            if at_most(chunk, place, _SPACE) & valid != mask | back:
-                return False  # white space of another kind
-            if (cut & ((mask << _ONE) | before)) | (newline & ((cut << _ONE) | separated)):
-                return False  # runs of separators, or separators at an end of a line
+            other = at_most(chunk, place, _SPACE) & valid != mask | back  # white space of another kind
+            if other or _odd_blanks(newline, cut, before, separated):
+                return False
             before, separated = mask >> _LAST_SIX, cut >> _LAST_SIX
         while mask:
-            bit = lowest_bit(mask)
+            bit, mask = lowest_bit(mask), mask & (mask - _ONE)
             stop = base + bit
-            mask &= mask - _ONE
-            ends[min(found, width)] = stop
+            ends[waiting, min(found, width)] = stop
             found += 1
             if not (newline >> np.uint64(bit)) & _ONE:
                 continue
@@ -247,34 +287,38 @@ def scan_lines(
             if returns and stop > begin and data[stop - 1] == _CR:
                 stop -= 1
                 stripped += 1
-            if found == 1 and stop == begin:
-                one, two = (one ^ _BLANK_LINE) * _K1, (two + _BLANK_LINE) * _K2
-            elif found != width:
-                malformed += 1
-                one, two = (one ^ _MALFORMED_LINE) * _K1, (two + _MALFORMED_LINE) * _K2
+            if found != width:
+                blank = found == 1 and stop == begin
+                malformed += not blank
+                word = _BLANK_LINE if blank else _MALFORMED_LINE
+                one, two = (one ^ word) * _K1, (two + word) * _K2
             else:
                 if blanks and data[stop - 1] == separator:
                     return False  # the last cell is empty once the carriage return is gone
-                ends[width - 1] = stop
-                one, two = _mixed(data, begin, ends, spans, one, two)
+                ends[waiting, width - 1] = stop
+                one, two = _mixed(data, begin, ends, waiting, spans, one, two)
                 if rules[5]:
-                    wanted = picked < len(picks) and picks[picked] == line
-                    picked += wanted
+                    if picked < len(picks) and picks[picked] == line:
+                        lines[kept] = line
+                        _record(data, begin, ends, waiting, take, kept, cells, numbers)
+                        kept += 1
+                        picked += 1
                 else:
-                    place = _begin_of(rules[3], begin, ends)
+                    place, stop = _begin_of(rules[3], begin, ends, waiting), ends[waiting, rules[3]]
                     if len(ids):
-                        ids[row, 0], ids[row, 1] = place, ends[rules[3]]
-                    wanted = _is_wanted(data, place, ends[rules[3]], table)
+                        ids[row, 0], ids[row, 1] = place, stop
+                    begins[waiting], numbered[waiting] = begin, line
+                    hashes[waiting] = hash_text(data, place, stop)
                     if rules[4] >= 0:
-                        place = _begin_of(rules[4], begin, ends)
-                        if not _has_room(data, place, ends[rules[4]], names, state):
+                        place, stop = _begin_of(rules[4], begin, ends, waiting), ends[waiting, rules[4]]
+                        before_it, newest = newest, _first_word(data, place, stop)
+                        if stop - place > 8 or not (newest == before_it or _has_room(newest, names, state)):
                             return False  # chromosomes with long names, or very many
-                if wanted:
-                    lines[kept] = line
-                    _record(data, begin, ends, take, cells[kept], numbers[:, kept])
-                    kept += 1
+                    waiting += 1
                 row += 1
             line += 1
+            if waiting == _WAITING or following == len(data):
+                kept, waiting = _settle(data, waiting, queue, rules[3], table, take, kept, out), 0
             if line & (CHECKED_LINES - 1) == 0:
                 checks[passed, 0], checks[passed, 1] = one, two
                 passed += 1
