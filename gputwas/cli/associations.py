@@ -85,7 +85,10 @@ def associate(
     """
     import logging
 
+    from gputwas.cli.lean import without_pandas
     from gputwas.errors import UsageError
+
+    without_pandas()
     from gputwas.twas.associate import AssociateSettings
     from gputwas.twas.associate import associate as run
 
@@ -140,6 +143,9 @@ def fdr(
 
         gputwas fdr associations --family modality --method bonferroni --heritable --out brain.parquet
     """
+    from gputwas.cli.lean import without_pandas
+
+    without_pandas()
     from gputwas.study.correct import correct
 
     result = correct(

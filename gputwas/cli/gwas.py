@@ -169,8 +169,11 @@ def import_(
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
           --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
     """
+    from gputwas.cli.lean import without_pandas
     from gputwas.errors import UsageError
     from gputwas.formats.tables import check_table_path, write_table
+
+    without_pandas()
     from gputwas.ingest.gwas import import_gwas
     from gputwas.study.traits import collect_traits
 
@@ -239,8 +242,11 @@ def check(
     import functools
     import os
 
+    from gputwas.cli.lean import without_pandas
     from gputwas.formats.sumstats import open_sumstats
     from gputwas.formats.sumstats.sources import SourceFile
+
+    without_pandas()
     from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, read_trait
 
     given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}

@@ -60,6 +60,9 @@ def import_(
 
         gputwas models import mashr_*.db -c covariances/ --model-db-snp-key varID -o models
     """
+    from gputwas.cli.lean import without_pandas
+
+    without_pandas()
     from gputwas.ingest.models import import_models
 
     report = import_models(
