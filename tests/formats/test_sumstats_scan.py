@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -181,6 +183,32 @@ def test_a_file_of_a_known_kind_gives_its_own_numbers_or_none(tmp_path: Path, fi
     assert repr(found) == repr({name: [v for b in expected[0] for v in b[name]] for name in wanted})
     assert second.rows_read == expected[2]["read"] and second.rows_malformed == expected[2]["malformed"]
     assert second.counts.chromosomes == expected[2]["chromosomes"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "01 rs1 5 A  G 1 2 3\n",
+        " 01 rs1 5 A G 1 2 3\n",
+        "01 rs1 5 A G 1 2 3 \n",
+        "01 rs1 5 A G 1 2 3 \r\n",
+        "\n",
+    ],
+    ids=["run", "before", "behind", "behind, carriage return", "blank line"],
+)
+def test_blanks_are_noticed_wherever_they_fall(tmp_path: Path, odd: str) -> None:
+    """The scan looks at 64 bytes at a time: what is odd must be seen across their borders too."""
+    path = tmp_path / "odd.txt"
+    for place in range(64):
+        path.write_text(f"{BIG40}\n01 rs22 1{'0' * place} A G 1 2 3\n{odd}01 rs1 7 A G 4 5 6\n", newline="")
+        assert_alike(path, ["rs1", "rs22"])
+
+
+def test_only_a_scan_loads_the_compiler() -> None:
+    modules = "gputwas.cli.main, gputwas.cli.gwas, gputwas.study.dropin, gputwas.ingest.gwas"
+    script = f"import sys, {modules}; print(sorted({{'numba', 'llvmlite'}} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]", answer.stderr
 
 
 def rows_of(count: int, seed: int = 0) -> list[str]:

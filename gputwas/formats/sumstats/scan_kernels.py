@@ -287,14 +287,14 @@ def scan_lines(
             if returns and stop > begin and data[stop - 1] == _CR:
                 stop -= 1
                 stripped += 1
+                if blanks and data[stop - 1] == separator:
+                    return False  # a blank at the end of the line, once the carriage return is gone
             if found != width:
                 blank = found == 1 and stop == begin
                 malformed += not blank
                 word = _BLANK_LINE if blank else _MALFORMED_LINE
                 one, two = (one ^ word) * _K1, (two + word) * _K2
             else:
-                if blanks and data[stop - 1] == separator:
-                    return False  # the last cell is empty once the carriage return is gone
                 ends[waiting, width - 1] = stop
                 one, two = _mixed(data, begin, ends, waiting, spans, one, two)
                 if rules[5]:
