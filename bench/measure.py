@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CommandFailed", "Usage", "run"]
+__all__ = ["CommandFailed", "Usage", "clean_environment", "run"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,15 @@ class CommandFailed(RuntimeError):
     """A measured command ended with a non-zero status; carries the end of what it printed."""
 
 
+def clean_environment() -> dict[str, str]:
+    """This environment without what would lead another interpreter to this one's packages.
+
+    Nor may anything keep a program from storing its compiled modules, as installed programs have them.
+    """
+    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if key not in hidden}
+
+
 def run(
     command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> tuple[Usage, str]:
@@ -57,7 +66,7 @@ def run(
     command
         Program and arguments; no shell is involved.
     cwd, env
-        Working folder; environment instead of this process' own.
+        Working folder; environment instead of `clean_environment`.
 
     Raises
     ------
@@ -68,7 +77,8 @@ def run(
         report = Path(scratch) / "usage.json"
         printed = Path(scratch) / "printed.txt"
         wrapper = [sys.executable, "-I", "-S", __file__, str(report), str(printed), *command]
-        subprocess.run(wrapper, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=True)
+        environment = clean_environment() if env is None else env
+        subprocess.run(wrapper, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, check=True)
         outcome = json.loads(report.read_text())
         text = printed.read_text(errors="replace")
     status = outcome.pop("status")

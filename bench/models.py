@@ -8,7 +8,7 @@ import logging
 import statistics
 from pathlib import Path
 
-from bench import floors, measure, turns
+from bench import floors, measure
 from bench.inputs import MANY, Sizes, Study, make_study
 from bench.record import Measurement, Ratio, Record, median
 from bench.session import Session, add_common, begin
@@ -77,7 +77,7 @@ def _measured(session: Session, study: Study) -> tuple[list[Measurement], list[d
             log.info("MetaXcan: repeat %d", repeat)
             words = (session.programs.metaxcan_python, LOADER, session.programs.metaxcan)
             command = [str(word) for word in (*words, middle.model, middle.covariance)]
-            used, printed = measure.run(command, env=turns.clean_environment())
+            used, printed = measure.run(command)
             found.append(Measurement(CASE, "MetaXcan", "load one tissue, whole process", repeat, used))
             if repeat >= 0:
                 loads.append(json.loads(printed.strip().splitlines()[-1]))

@@ -5,7 +5,6 @@ A *pair* is (tissue, number of the trait). The peers start once per pair, as the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from bench.inputs import Study, Tissue
 from bench.measure import Usage
 from bench.peers import Programs
 
-__all__ = ["FILE_BOUND", "STORE_BOUND", "check_store", "clean_environment", "expected", "score_pair"]
+__all__ = ["FILE_BOUND", "STORE_BOUND", "check_store", "expected", "score_pair"]
 
 FILE_BOUND = 5e-6  # the peers round the GWAS z to float32
 STORE_BOUND = 1e-5  # relative, of the float32 stores
@@ -27,12 +26,6 @@ def expected(study: Study, tissue: Tissue, trait: int) -> dict[str, float]:
     z = study.expected_z(tissue, trait)
     there = np.isfinite(z)
     return dict(zip(tissue.genes[there].tolist(), z[there].tolist(), strict=True))
-
-
-def clean_environment() -> dict[str, str]:
-    """This environment without what would lead another interpreter to this one's packages."""
-    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    return {key: value for key, value in os.environ.items() if key not in hidden}
 
 
 def score_pair(
@@ -51,7 +44,7 @@ def score_pair(
     """
     csv = out / f"{tissue.name}-{trait}.csv"
     command = programs.spredixcan(name, tissue.model, tissue.covariance, study.gwas[trait], csv)
-    used, printed = measure.run(command, env=clean_environment())
+    used, printed = measure.run(command)
     if not csv.is_file():  # MetaXcan may fail with exit status 0
         raise measure.CommandFailed(f"{name} wrote nothing; it said:\n{printed[-3000:]}")
     try:

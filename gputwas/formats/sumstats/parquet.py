@@ -7,9 +7,9 @@ types. "Line" numbers in messages are row numbers, from 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.blocks import RawBlock
@@ -20,7 +20,9 @@ _BATCH_ROWS = 200_000
 _SAMPLE_ROWS = 1000
 
 
-def _opened(path: str) -> pq.ParquetFile:
+def _opened(path: str) -> Any:
+    import pyarrow.parquet as pq  # costs 30 ms, which text files need not pay
+
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
