@@ -16,9 +16,9 @@ import pytest
 from tests.conftest import REPOSITORY
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def scheduler_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The scheduler's JSON file; workers run in another folder than the tests."""
+    """The scheduler's JSON file, of one cluster at a time; workers run in another folder than the tests."""
     with cluster(tmp_path_factory.mktemp("cluster")) as (file, _):
         yield file
 
