@@ -7,7 +7,6 @@ number of associations, not the number of tests.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from gputwas.executors.choose import available_cores
 from gputwas.progress import progress
 from gputwas.stats.fdr import SurvivorBound, survivor_levels
 from gputwas.stores.associations import AssociationStore
@@ -211,5 +211,4 @@ def _together(chosen: Selection, reads: list[_Read], levels: np.ndarray, bound: 
 
 def reading_threads(n_files: int) -> int:
     """How many threads read so many files: one per processor that this process may use, within limits."""
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(mine, MOST_THREADS, n_files))
+    return max(1, min(available_cores(), MOST_THREADS, n_files))

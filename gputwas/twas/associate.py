@@ -19,7 +19,6 @@ import numpy as np
 
 from gputwas.backends.choose import choose_backend, device_count
 from gputwas.backends.memory import peak_memory
-from gputwas.errors import InputError
 from gputwas.executors.choose import open_executor
 from gputwas.stores.associations import AssociationStore
 from gputwas.twas.blocks import BlockRun
@@ -163,26 +162,30 @@ def dry_run(
     tissues: Sequence[str] | None = None,
     settings: AssociateSettings | None = None,
 ) -> Forecast:
-    """What `associate` with the same arguments would do and take; writes nothing, errors alike."""
+    """What `associate` with the same arguments would do and take; errors alike. No result is written."""
     settings = settings or AssociateSettings()
+    started = time.perf_counter()
     chosen = select(models, gwas, traits=traits, tissues=tissues)
     backend = choose_backend(settings.backend)
     method = settle_method(chosen, backend, settings.method)
     plan = plan_selection(chosen, settings, backend, method)
-    there = 0 if settings.overwrite else _blocks_there(out)
+    scorer = ready_models(chosen, backend, method)
+    seconds = time.perf_counter() - started
+    set_up = SetUp(backend.name, backend.device, backend.reason, method_name(plan, scorer), plan)
+    there = 0 if settings.overwrite else _blocks_there(out, chosen, set_up, settings)
     dtype = np.dtype(settings.precision).type
-    return forecast(chosen, plan, backend, method, out, dtype=dtype, blocks_there=there)
+    return forecast(chosen, set_up, scorer, out, dtype=dtype, blocks_there=there, setup_seconds=seconds)
 
 
-def _blocks_there(out: str | os.PathLike[str]) -> int:
-    """Blocks that an earlier run has left whole; 0 if there is no such store, which the run itself judges."""
-    try:
-        store = AssociationStore.open(out)
-    except InputError:
+def _blocks_there(
+    out: str | os.PathLike[str], chosen: Selection, set_up: SetUp, settings: AssociateSettings
+) -> int:
+    """Blocks that an earlier run has left whole; raises what the run would if it cannot go on there."""
+    if not os.path.isdir(out) or not any(not name.startswith(".") for name in os.listdir(out)):
         return 0
-    return sum(
-        all(store.has_block(tissue, block) for tissue in store.tissues) for block in range(store.n_blocks)
-    )
+    with _open_store(out, chosen, set_up, settings) as store:
+        blocks = range(store.n_blocks)
+        return sum(all(store.has_block(tissue, block) for tissue in store.tissues) for block in blocks)
 
 
 def _open_store(

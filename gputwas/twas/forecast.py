@@ -1,8 +1,8 @@
 """What a run will hold, move and take, told before it starts.
 
 In: a `Selection`, a `Plan`, where the results go. Out: a `Forecast`: counts, bytes, and a time measured on
-this machine just now, by scoring a few of the very traits, reading some of their files past the page cache,
-and writing a file of the size of a shard to the folder of the results. Nothing of it stays.
+this machine just now, by scoring a few of the very traits, reading some of their files past the page cache
+(which forgets them), and writing a file to the folder of the results, which is removed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gputwas.backends.choose import Backend
 from gputwas.files import disk_errors
 from gputwas.twas.patterns import PatternBook
-from gputwas.twas.plan import Plan
-from gputwas.twas.scoring import Scoring, method_name, ready_models
+from gputwas.twas.plan import PATTERN_BYTES, Plan
+from gputwas.twas.scoring import Scoring
 from gputwas.twas.selection import Selection
+from gputwas.twas.settings import SetUp
 from gputwas.twas.spredixcan import Scorer
+from gputwas.twas.streams import SLOTS
 
 __all__ = ["Forecast", "forecast"]
 
@@ -41,8 +42,9 @@ class Forecast:
     blocks, blocks_there : files of traits per tissue, and those that an earlier run has left.
     free_bytes : on the disk of the results.
     setup_seconds : to ready the models, measured. seconds_per_trait : to score one, measured, all threads
-        at work. read_rate, write_rate : bytes per second of the disk, measured; the read rate without the
-        page cache.
+        at work. patterns : of missing SNPs that are expected, each of which takes seconds_per_pattern of one
+        thread for var_g of all models. read_rate, write_rate : bytes per second of the disk, measured; the
+        read rate without the page cache.
     """
 
     traits: int
@@ -59,6 +61,8 @@ class Forecast:
     free_bytes: int
     setup_seconds: float
     seconds_per_trait: float
+    patterns: int
+    seconds_per_pattern: float
     read_rate: float
     write_rate: float
 
@@ -69,13 +73,15 @@ class Forecast:
 
     @property
     def bytes_left(self) -> int:
-        """Bytes still to be written."""
-        return round(self.plan.bytes_written * self.share_left)
+        """Bytes still to be written: results, and what each pattern makes of the models."""
+        patterns = self.patterns * self.models * PATTERN_BYTES
+        return round((self.plan.bytes_written + patterns) * self.share_left)
 
     @property
     def seconds(self) -> tuple[float, float]:
         """Least and most time: all stages side by side and statistics in the page cache, or nothing of it."""
-        score = self.traits * self.seconds_per_trait * self.share_left
+        variances = self.patterns * self.seconds_per_pattern / self.plan.threads
+        score = (self.traits * self.seconds_per_trait + variances) * self.share_left
         read = self.plan.bytes_read / self.read_rate * self.share_left
         write = self.bytes_left / self.write_rate
         return self.setup_seconds + max(score, write), self.setup_seconds + score + read + write
@@ -102,6 +108,10 @@ class Forecast:
                 "scoring",
                 f"{1e3 * self.seconds_per_trait:.2f} ms a trait, measured on {plan.batch_size} traits",
             ),
+            (
+                "patterns",
+                f"{self.patterns:,} of missing SNPs, {self.seconds_per_pattern:.2f} s each for var_g",
+            ),
             ("time", _span(low, high)),
         ]
 
@@ -113,40 +123,50 @@ class Forecast:
 
 def forecast(
     chosen: Selection,
-    plan: Plan,
-    backend: Backend,
-    method: str,
+    set_up: SetUp,
+    scorer: Scorer,
     out: str | os.PathLike[str],
     *,
     dtype: type[np.floating],
+    setup_seconds: float,
     blocks_there: int = 0,
 ) -> Forecast:
     """Measure on a few traits what all will take; takes seconds.
 
     Parameters
     ----------
-    out : folder of the results, which need not be there yet. dtype : of the results.
+    set_up, scorer : with what the run computes. out : folder of the results, which need not be there yet.
+    dtype : of the results. setup_seconds : what it took to come this far.
     blocks_there : blocks that need no computing.
     """
-    folder = _nearest_folder(out)
-    started = time.perf_counter()
-    scorer = ready_models(chosen, backend, method)
-    setup = time.perf_counter() - started
-    models = chosen.models
+    folder, models, plan = _nearest_folder(out), chosen.models, set_up.plan
+    read_rate = _read_rate(chosen)  # before the probe below maps files: mapped pages stay in memory
+    scored = _probe(chosen, plan, scorer, dtype)
     return Forecast(
         traits=len(chosen.traits), tissues=len(models.tissues), models=models.n_models,
         weights=int(models.offsets[-1]), variants=chosen.n_variants, variants_found=chosen.variants_found,
-        device=backend.device, method=method_name(plan, scorer), plan=plan,
+        device=set_up.device, method=set_up.method, plan=plan,
         blocks=-(-len(chosen.traits) // plan.block_size), blocks_there=blocks_there,
-        free_bytes=shutil.disk_usage(folder).free, setup_seconds=setup,
-        seconds_per_trait=_seconds_per_trait(chosen, plan, scorer, dtype),
-        read_rate=_read_rate(chosen), write_rate=_write_rate(folder),
+        free_bytes=shutil.disk_usage(folder).free, setup_seconds=setup_seconds,
+        seconds_per_trait=scored.seconds_per_trait, patterns=scored.patterns,
+        seconds_per_pattern=scored.seconds_per_pattern,
+        read_rate=read_rate, write_rate=_write_rate(folder),
     )  # fmt: skip
 
 
-def _seconds_per_trait(chosen: Selection, plan: Plan, scorer: Scorer, dtype: type[np.floating]) -> float:
-    """Score one round of groups twice: the first time readies libraries, files and arrays."""
-    traits = chosen.traits[: plan.batch_size]
+@dataclass(frozen=True)
+class _Probe:
+    """A few traits scored: seconds for one, patterns of missing SNPs expected of all, seconds for one."""
+
+    seconds_per_trait: float
+    patterns: int
+    seconds_per_pattern: float
+
+
+def _probe(chosen: Selection, plan: Plan, scorer: Scorer, dtype: type[np.floating]) -> _Probe:
+    """Score some groups twice: the first time readies libraries, files, arrays and patterns."""
+    groups = 2 * SLOTS if plan.way == "streamed" else 1
+    traits = chosen.traits[: groups * plan.batch_size]
     models = chosen.models
     results = {}
     for tissue in models.tissues:
@@ -157,9 +177,15 @@ def _seconds_per_trait(chosen: Selection, plan: Plan, scorer: Scorer, dtype: typ
     with ThreadPoolExecutor(plan.pool_size) as pool:
         for _ in range(2):
             started = time.perf_counter()
-            scoring.score(traits, results, pool)
+            keys = scoring.score(traits, results, pool)
             seconds = time.perf_counter() - started
-    return seconds / len(traits)
+    started = time.perf_counter()
+    scorer.variance(~np.isnan(chosen.columns(traits[:1])[0][0]))
+    of_pattern = time.perf_counter() - started
+    distinct = len(set(keys))
+    # One pattern of many traits is that of a cohort; otherwise they are taken to go on coming at this rate.
+    expected = 1 if distinct == 1 else -(-distinct * len(chosen.traits) // len(traits))
+    return _Probe(seconds / len(traits), expected, of_pattern)
 
 
 def _read_rate(chosen: Selection) -> float:
@@ -179,7 +205,7 @@ def _read_rate(chosen: Selection) -> float:
 
 def _write_rate(folder: str) -> float:
     """Bytes per second of a file written to the folder and brought to the disk; the file is removed."""
-    piece = bytes(min(8 << 20, PROBE_BYTES))
+    piece = os.urandom(min(8 << 20, PROBE_BYTES))  # zeros would cost a compressing file system nothing
     started = time.perf_counter()
     with disk_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(PROBE_BYTES // len(piece)):

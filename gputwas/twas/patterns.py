@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 import xxhash
@@ -34,27 +35,35 @@ class PatternBook:
     ) -> None:
         self._store = store
         self._compute = compute
-        self._known: dict[str, PatternVariance] = {}
+        self._known: dict[str, Future[PatternVariance]] = {}
         self._lock = threading.Lock()
 
     def key(self, z: np.ndarray) -> str:
         """Name of the pattern of a z column, (variants,), NaN where missing; the pattern is known then."""
         present = ~np.isnan(z)
         key = xxhash.xxh3_128_hexdigest(np.packbits(present).tobytes())
-        with self._lock:  # so that a pattern which several threads meet is computed once
-            if key not in self._known:
-                self._known[key] = self._read(key) or self._compute(present)
+        with self._lock:  # a pattern that several threads meet is computed by the first, others side by side
+            known = self._known.get(key)
+            found = self._known.setdefault(key, Future())
+        if known is None:
+            try:
+                found.set_result(self._read(key) or self._compute(present))
+            except BaseException as error:
+                with self._lock:
+                    del self._known[key]
+                found.set_exception(error)
+                raise
         return key
 
     def __getitem__(self, key: str) -> PatternVariance:
-        return self._known[key]
+        return self._known[key].result()
 
     def write(self, keys: Sequence[str]) -> None:
         """Put patterns into the store, those of one block, and forget most others."""
         assert self._store is not None
         used = dict.fromkeys(keys)
         for key in used:
-            pattern = self._known[key]
+            pattern = self[key]
             self._store.write_pattern(key, pattern.n_snps_used, pattern.var_g, pattern.status)
         with self._lock:
             self._known = {key: self._known[key] for key in list(used)[-KEPT:]}

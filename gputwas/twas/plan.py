@@ -6,11 +6,11 @@ it starts. The plan never changes a number: it only decides how many traits are 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from gputwas.backends.memory import units_that_fit
 from gputwas.errors import ResourceError
+from gputwas.executors.choose import available_cores
 from gputwas.twas import streams, tiles
 from gputwas.twas.products import MOST_GATHERED
 from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
@@ -38,6 +38,7 @@ class StudySize:
     ----------
     traits : to score. variants : of the models' panel. models, entries, triangles : models, their weights
         and their LD values, all tissues together. largest_tissue : most models of one tissue.
+    mapped : the GWAS are over another panel, so their columns are copied and not only mapped.
     """
 
     traits: int
@@ -46,6 +47,7 @@ class StudySize:
     entries: int
     triangles: int
     largest_tissue: int
+    mapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Plan:
     @property
     def pool_size(self) -> int:
         """Threads to give the work: those that score, or those that copy for a device."""
-        return min(os.cpu_count() or 1, MOST_COPIERS) if self.way == "streamed" else self.threads
+        return min(available_cores(), MOST_COPIERS) if self.way == "streamed" else self.threads
 
     @property
     def batch_size(self) -> int:
@@ -134,10 +136,11 @@ def make_plan(
 
 def _bytes_per_trait(size: StudySize, item_bytes: int, way: str) -> int:
     """Host memory of one trait while it is scored."""
+    copied = size.variants * 2 * 4 if size.mapped else 0
     if way == "tiled":
-        return tiles.bytes_per_trait(size.variants, size.models, item_bytes)
+        return tiles.bytes_per_trait(size.variants, size.models, item_bytes) + copied
     if way == "streamed":
-        return streams.SLOTS * (size.variants * 2 * 4 + size.models * 2 * item_bytes)
+        return streams.SLOTS * (size.variants * 2 * 4 + size.models * 2 * item_bytes) + copied
     if way == "dense":  # both in rows of windows and all sums beside them
         return size.variants * 41 + size.models * 16 + size.largest_tissue * SCORE_BYTES
     # z and beta as read (4 + 4), the mask (1), and both again in the layout of the product (8 + 8)

@@ -5,7 +5,6 @@ In: choices, a `Selection`, a backend. Out: a `Plan`, and a description of what 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from gputwas.backends.choose import Backend
 from gputwas.backends.memory import memory_budget
 from gputwas.errors import UsageError
+from gputwas.executors.choose import available_cores
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_scoring
 from gputwas.twas.selection import Selection
@@ -24,7 +24,7 @@ PRECISIONS = ("float32", "float64")
 
 @dataclass(frozen=True)
 class AssociateSettings:
-    """How to compute; nothing here changes a result beyond the precision asked for.
+    """How to compute. Backend and method change the last bits of a result, the rest changes none.
 
     Attributes
     ----------
@@ -75,9 +75,10 @@ def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Back
         traits=len(chosen.traits), variants=chosen.n_variants, models=models.n_models,
         entries=int(models.offsets[-1]), triangles=int(models.ld_offsets[-1]),
         largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
+        mapped=chosen.rows is not None,
     )  # fmt: skip
     return make_plan(
         size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
-        block_size=settings.block_size, threads=settings.workers or os.cpu_count() or 1,
+        block_size=settings.block_size, threads=settings.workers or available_cores(),
         way=way_of_scoring(backend, method), device_budget=backend.free_memory(),
     )  # fmt: skip

@@ -21,8 +21,8 @@ WIDTH = 32  # traits of a full tile: two cache lines of float32; fewer leave the
 
 
 def bytes_per_trait(variants: int, models: int, item_bytes: int) -> int:
-    """Memory of one trait in a tile: z and beta, their scores in both orders of models, var_g."""
-    return variants * 2 * 4 + models * (2 * item_bytes + 8)
+    """Memory of one trait in a tile: z and beta, their scores, var_g of its pattern and a copy of that."""
+    return variants * 2 * 4 + models * (2 * item_bytes + 2 * 8)
 
 
 @dataclass(frozen=True)

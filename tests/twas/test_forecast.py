@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gputwas.errors import InputError, ResourceError
+from gputwas.stores.models import read_models_store
 from gputwas.twas import associate as associating
 from gputwas.twas.associate import AssociateSettings, associate, dry_run
 from gputwas.twas.products import GwasBatch
@@ -32,7 +33,8 @@ def test_a_dry_run_tells_and_writes_nothing(folder: Path) -> None:
     expected = dry_run(folder / "models", folder / "gwas", folder / "new" / "out", settings=SETTINGS)
     assert sorted(folder.rglob("*")) == before
     assert (expected.traits, expected.tissues, expected.models, expected.blocks) == (7, 3, 21, 4)
-    assert expected.plan.bytes_written == expected.bytes_left == 7 * 21 * 2 * 4
+    assert expected.plan.bytes_written == 7 * 21 * 2 * 4
+    assert expected.bytes_left == expected.plan.bytes_written + expected.patterns * 21 * (4 + 8 + 1)
     low, high = expected.seconds
     assert 0 < expected.setup_seconds < low <= high < 60
     assert expected.read_rate > 0 and expected.write_rate > 0
@@ -54,7 +56,22 @@ def test_a_dry_run_counts_what_is_there_already(folder: Path) -> None:
     assert dry_run(folder / "models", folder / "gwas", folder / "out", settings=anew).blocks_there == 0
 
 
+def test_patterns_of_missing_snps_are_counted(folder: Path) -> None:
+    assert dry_run(folder / "models", folder / "gwas", folder / "out", settings=SETTINGS).patterns == 1
+    models = read_models_store(folder / "models")
+    rng = np.random.default_rng(2)
+    write_gwas(folder / "own", models.panel, *random_gwas(rng, 7, 40, 0.3))
+    assert dry_run(folder / "models", folder / "own", folder / "out", settings=SETTINGS).patterns == 7
+
+
 def test_a_dry_run_refuses_what_the_run_refuses(folder: Path) -> None:
+    associate(folder / "models", folder / "gwas", folder / "there", settings=SETTINGS)
+    with pytest.raises(InputError, match="block_size was 2 and is now 7"):
+        dry_run(folder / "models", folder / "gwas", folder / "there", settings=AssociateSettings("numpy"))
+    (folder / "letters").mkdir()
+    (folder / "letters" / "a.txt").write_text("dear")
+    with pytest.raises(InputError, match="not a gputwas store"):
+        dry_run(folder / "models", folder / "gwas", folder / "letters", settings=SETTINGS)
     with pytest.raises(InputError, match="no such tissue"):
         dry_run(folder / "models", folder / "gwas", folder / "out", tissues=["Liver"])
     with pytest.raises(ResourceError, match="--memory"):

@@ -26,12 +26,12 @@ PAPER = StudySize(
 
 def test_plan_of_the_whole_study_is_plausible() -> None:
     plan = make_plan(PAPER, 4 * 10**9, item_bytes=4, threads=4)
-    assert (plan.way, plan.width, plan.threads) == ("tiled", 32, 4)
+    assert (plan.way, plan.threads) == ("tiled", 4) and 24 <= plan.width <= 32
     assert 3 * 10**9 < plan.memory <= 4 * 10**9
     assert plan.bytes_read == 3_935 * 1_300_000 * 8
     assert plan.bytes_written == 3_935 * 250_000 * 2 * 4
     text = plan.describe()
-    assert "32 traits at a time in each of 4 threads, blocks of 128" in text
+    assert f"{plan.width} traits at a time in each of 4 threads, blocks of 128" in text
     assert "40.92 GB to read" in text and "7.87 GB to write" in text
     assert f"{plan.memory / 1e9:.2f} GB of memory" in text
 
