@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import floors
 from bench.inputs import BIG40_ROWS, MANY, Sizes, make_study
 from bench.record import Measurement, Ratio, Record, median
-from bench.session import Session, add_common, begin
+from bench.session import Session, add_common, at_least_two, begin
 
 __all__ = ["add_arguments", "main"]
 
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[1_000_000, BIG40_ROWS], help="rows of the files"
     )
-    parser.add_argument("--files", type=int, default=5, help="files of one layout (3 above 5 million rows)")
+    parser.add_argument(
+        "--files", type=at_least_two, default=5, help="files of one layout (3 above 5 million rows)"
+    )
     parser.add_argument("--tissues", type=int, default=5, help="tissues whose models make the panel")
 
 

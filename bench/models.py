@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import floors, measure
 from bench.inputs import MANY, Sizes, Study, make_study
 from bench.record import Measurement, Ratio, Record, median
-from bench.session import Session, add_common, begin
+from bench.session import Session, add_common, at_least_two, begin
 
 __all__ = ["add_arguments", "main"]
 
@@ -23,7 +23,7 @@ LOADER = Path(__file__).resolve().parent / "metaxcan_load.py"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of ``python -m bench models``."""
     add_common(parser)
-    parser.add_argument("--tissues", type=int, default=5)
+    parser.add_argument("--tissues", type=at_least_two, default=5)
     parser.add_argument("--genes", type=int, default=MANY[0], help="models per tissue")
     parser.add_argument("--weights", type=int, default=MANY[1], help="weights per tissue, on average")
 
@@ -40,11 +40,12 @@ def main(options: argparse.Namespace) -> int:
         notes = [
             f"{sizes.tissues} tissues of {sizes.genes:,} models with {sizes.weights:,} weights on average. "
             "`gputwas models import` reads database and covariance, packs and writes a store, which every "
-            "later run memory-maps; a tissue's cost is that of all tissues less that of one. MetaXcan loads "
-            "them anew in each of its runs: its own functions are called by a small script that its own "
-            "interpreter runs, and only the calls are counted, not starting Python; *context*: with "
+            "later run memory-maps; a tissue's cost is that of all tissues less that of the first, by their "
+            "number less 1. MetaXcan and the floor take the same tissues, 2 to the last, and their costs are "
+            "means. MetaXcan loads models anew in each of its runs: its own functions are called by a small "
+            "script that its own interpreter runs, and only the calls are counted, not starting Python; *context*: with "
             "what SPrediXcan.py then does with the weights (for each it searches a list of genes, so the "
-            "time grows with genes times weights). The floor is to decompress the covariance once.",
+            "time grows with genes times weights). The floor is to decompress each covariance once.",
         ]
         parameters = {
             "tissues": sizes.tissues,
@@ -70,29 +71,32 @@ def _measured(session: Session, study: Study) -> tuple[list[Measurement], list[d
             words = ("models", "import", *[tissue.model for tissue in tissues])
             used = session.gputwas(*words, "--out", session.folder("out") / "models")
             found.append(Measurement(CASE, "gputwas", step, repeat, used))
-        middle = study.tissues[len(study.tissues) // 2]  # of average size
-        inflated = floors.inflate([middle.covariance])
-        found.append(Measurement(CASE, "floor", "inflate one covariance", repeat, inflated))
+        further = study.tissues[1:]  # those whose cost the difference is
+        inflated = floors.inflate([tissue.covariance for tissue in further])
+        found.append(Measurement(CASE, "floor", "inflate all covariances but the first", repeat, inflated))
         if session.programs.metaxcan is not None:
             log.info("MetaXcan: repeat %d", repeat)
             words = (session.programs.metaxcan_python, LOADER, session.programs.metaxcan)
-            command = [str(word) for word in (*words, middle.model, middle.covariance)]
-            used, printed = measure.run(command)
-            found.append(Measurement(CASE, "MetaXcan", "load one tissue, whole process", repeat, used))
+            each = []
+            for tissue in further:
+                used, printed = measure.run([str(word) for word in (*words, tissue.model, tissue.covariance)])
+                step = f"load {tissue.name}, whole process"
+                found.append(Measurement(CASE, "MetaXcan", step, repeat, used))
+                each.append(json.loads(printed.strip().splitlines()[-1]))
             if repeat >= 0:
-                loads.append(json.loads(printed.strip().splitlines()[-1]))
+                loads.append({name: statistics.mean(load[name] for load in each) for name in each[0]})
     return [item for item in found if item.repeat >= 0], loads
 
 
 def _costs(found: list[Measurement], loads: list[dict[str, float]], tissues: int) -> dict[str, float]:
-    """Processor seconds of one tissue."""
+    """Processor seconds of one tissue: means over tissues 2 to the last; `loads` are such means already."""
     one, all_ = (
         median(found, "cpu_s", case=CASE, program="gputwas", step=step)
         for step in ("1 tissue", f"{tissues} tissues")
     )
     costs = {
         "tissue_cpu_s": (all_ - one) / (tissues - 1),
-        "inflate_cpu_s": median(found, "cpu_s", case=CASE, program="floor"),
+        "inflate_cpu_s": median(found, "cpu_s", case=CASE, program="floor") / (tissues - 1),
     }
     if loads:
         costs["metaxcan_load_cpu_s"] = statistics.median(load["load"] for load in loads)

@@ -17,7 +17,7 @@ from bench import measure, peers
 from bench.record import Record, write_record
 from bench.report import page
 
-__all__ = ["RESULTS", "Session", "add_common", "begin"]
+__all__ = ["RESULTS", "Session", "add_common", "at_least_two", "begin"]
 
 log = logging.getLogger(__name__)
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -88,6 +88,19 @@ def add_common(parser: argparse.ArgumentParser, *, repeats: int = 3) -> None:
     parser.add_argument(
         "--results", type=Path, help="folder of the results (bench/results; with --quick bench/results/quick)"
     )
+
+
+def at_least_two(text: str) -> int:
+    """Value of a flag by whose difference to 1 a cost is found, for argparse.
+
+    Raises
+    ------
+    ArgumentTypeError : it is below 2.
+    """
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{value} is too few: the cost of one is what further ones add")
+    return value
 
 
 @contextlib.contextmanager

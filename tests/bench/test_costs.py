@@ -7,6 +7,7 @@ import math
 import pytest
 
 from bench import associating, correcting, growth, importing, many, models, spredixcan
+from bench.__main__ import main
 from bench.inputs import BIG40_ROWS, Sizes
 from bench.record import Ratio
 from bench.road import road
@@ -84,7 +85,7 @@ def test_tissues_cost_what_they_add() -> None:
     found = [
         *spent("models", "gputwas", "1 tissue", 1.5),
         *spent("models", "gputwas", "5 tissues", 2.5),
-        *spent("models", "floor", "inflate one covariance", 0.05),
+        *spent("models", "floor", "inflate all covariances but the first", 0.2),
     ]
     costs = models._costs(found, [{"load": 4.0, "context": 1.0}, {"load": 5.0, "context": 1.0}], 5)
     assert costs["tissue_cpu_s"] == pytest.approx(0.25)
@@ -110,7 +111,8 @@ def test_scoring_is_compared_turn_by_turn() -> None:
         *spent("paper, warm", "gputwas", "associate", 30.0, 60.0, 33.0, peak=3_000_000_000),
         *spent("paper, warm", "floor", "plain copy", 20.0, 40.0, 20.0),
     ]
-    slower, memory = associating._ratios("paper, warm", found)
+    slower, busier, memory = associating._ratios("paper, warm", found)
+    assert (busier.value, busier.met) == (pytest.approx(1.5), None)
     assert (slower.value, slower.met) == (pytest.approx(1.5), True)
     assert (memory.value, memory.met) == (pytest.approx(3.0), True)
 
@@ -120,7 +122,8 @@ def test_correction_is_compared_turn_by_turn() -> None:
         *spent(correcting.CASE, "gputwas", "fdr", 3.0, 5.0, peak=1_500_000_000),
         *spent(correcting.CASE, "floor", "read z once", 1.0, 1.0),
     ]
-    slower, memory = correcting._ratios(found)
+    slower, busier, memory = correcting._ratios(found)
+    assert (busier.value, busier.met) == (4.0, None)
     assert (slower.value, slower.met) == (4.0, False)
     assert (memory.value, memory.met) == (1.5, False)
 
@@ -148,11 +151,12 @@ def test_the_road_is_the_sum_of_its_parts() -> None:
     scale = BIG40_ROWS / rows
     hours = (38 + scale * (0.5 + 0.1 * 3_934) + 74_765 * 0.001) / 3_600
     assert found.figures["core_hours"] == pytest.approx(hours)
-    published, measured, floor = found.ratios
-    assert published.value == pytest.approx(20 * 74_765 / 3_600 / hours)
+    measured, assumed, floor = found.ratios
+    assert not any("Not in the sum" in note for note in found.notes)
+    assert assumed.value == pytest.approx(20 * 74_765 / 3_600 / hours)
     assert measured.value == pytest.approx(18 * 74_765 / 3_600 / hours)
     assert floor.value == pytest.approx(hours / (0.08 * scale * 3_935 / 3_600))
-    assert "in proportion from 1,000,000 rows" in found.notes[1]
+    assert "in proportion from 1,000,000 rows" in found.notes[-1]
 
 
 def test_the_road_takes_full_files_where_they_were_measured() -> None:
@@ -167,6 +171,15 @@ def test_the_road_takes_full_files_where_they_were_measured() -> None:
     }
     found = road(records, ABOUT)
     assert found is not None and found.figures["core_hours"] == pytest.approx(2.0 * 3_935 / 3_600)
+    assert "**Not in the sum**: importing the models" in found.notes[1]
+    assert "MetaXcan was not measured" in found.notes[2] and "without importing models" in found.notes[-1]
+
+
+@pytest.mark.parametrize("words", [["models", "--tissues", "1"], ["import", "--files", "1"]])
+def test_one_is_too_few_for_a_difference(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "1 is too few" in capsys.readouterr().err
 
 
 def test_no_road_without_its_parts() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from bench import associating, growth, shapes
 from bench.__main__ import main
+from bench.peers import Programs
+from bench.session import Session
 from bench.stores import CASES, make_association_store, make_gwas_store, make_model_store
 from gputwas.analyses.fdr import adjust
 from gputwas.stores.associations import AssociationStore
@@ -78,6 +80,18 @@ def test_var_g_and_scores_are_the_formula_s(models: tuple[Path, ModelSet], tmp_p
         expected, _, var_g, _ = plain_spredixcan(made, model, z, beta)
         assert got[model] == pytest.approx(expected, rel=1e-5)
         assert made.models["var_g"][model].as_py() == pytest.approx(var_g, rel=1e-9)
+
+
+def test_stores_of_other_sizes_or_seeds_lie_elsewhere(tmp_path: Path) -> None:
+    def prepared(seed: int, traits: int) -> associating.Inputs:
+        programs = Programs(Path("gputwas"), None, Path("python3"), None)
+        session = Session(programs, {}, tmp_path, tmp_path, True, 1, seed)
+        return associating.prepare(session, "quick", traits)
+
+    more, fewer, other = prepared(1, 3), prepared(1, 2), prepared(2, 2)
+    assert more.models == fewer.models != other.models
+    for inputs in (more, fewer, other):
+        assert len(GwasStore.open(inputs.gwas).traits) == inputs.traits == len(inputs.files)
 
 
 @pytest.mark.parametrize(("models", "weights"), [(9_209, 82_919), (5_200, 114_400), (10, 10), (10, 1_500)])
