@@ -8,6 +8,7 @@ stream and return at once.
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "TRAIT_PADDING",
     "bitset_counts",
     "csr_gather",
+    "headers_digest",
     "masked_var_g",
     "pad_traits",
     "score_gather",
@@ -45,6 +47,16 @@ EXACT_FLOAT32 = 1 << 23  # halves are exact in float32 up to here
 def source_files() -> list[Path]:
     """All CUDA sources, for the compiler and for the tests."""
     return sorted(SOURCES.glob("*.cu"))
+
+
+def headers_digest() -> str:
+    """Hexadecimal digest of names and contents of all headers of this folder."""
+    digest = hashlib.sha256()
+    for path in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cuh")]):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)} ".encode())
+        digest.update(content)
+    return digest.hexdigest()[:32]
 
 
 def pad_traits(values: Any) -> Any:
@@ -353,11 +365,16 @@ def _check(array: Any, name: str, dtype: str, ndim: int) -> None:
 
 @functools.cache
 def _kernel(source: str, entry: str) -> Any:
-    """The kernel `entry` of `source`.cu, compiled for the current device once per process."""
+    """The kernel `entry` of `source`.cu, compiled for the current device once per process.
+
+    CuPy keeps compiled kernels on disk by source and options, and does not look into the headers; so their
+    digest is among the options.
+    """
     import cupy
 
+    options = (*OPTIONS, f"-DGPUTWAS_HEADERS=0x{headers_digest()}")  # no kernel reads it
     try:
-        module = cupy.RawModule(code=(SOURCES / f"{source}.cu").read_text(), options=OPTIONS)
+        module = cupy.RawModule(code=(SOURCES / f"{source}.cu").read_text(), options=options)
         return module.get_function(entry)
     except cupy.cuda.compiler.CompileException as error:
         raise ResourceError(f"the CUDA kernel {entry} does not compile on this machine: {error}") from error

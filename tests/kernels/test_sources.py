@@ -7,11 +7,14 @@ import ctypes.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from gputwas.kernels.launch import OPTIONS, source_files
+from gputwas.kernels import launch
+from gputwas.kernels.launch import OPTIONS, headers_digest, source_files
 from tests.kernels.on_host import entry_points
 
 ARCHITECTURES = ("75", "80", "90")
@@ -50,7 +53,10 @@ def test_source_compiles_by_the_run_time_compiler(source: Path) -> None:
     program = ctypes.c_void_p()
     text = source.read_text().encode()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, source.name.encode(), 0, None, None) == 0
-    options = [option.encode() for option in (*OPTIONS, "--gpu-architecture=sm_90")]
+    options = [
+        option.encode()
+        for option in (*OPTIONS, f"-DGPUTWAS_HEADERS=0x{headers_digest()}", "--gpu-architecture=sm_90")
+    ]
     failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     size = ctypes.c_size_t()
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
@@ -58,3 +64,31 @@ def test_source_compiles_by_the_run_time_compiler(source: Path) -> None:
     nvrtc.nvrtcGetProgramLog(program, said)
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     assert not failed, said.value.decode()
+
+
+@pytest.mark.parametrize("header", ["host_device.h", "gather_four.cuh"])
+def test_a_changed_header_is_another_module_for_the_compiler(
+    header: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CuPy finds a kernel on disk again by what it is given here; it does not read included files."""
+    folder = tmp_path / "kernels"
+    shutil.copytree(launch.SOURCES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    given: list[tuple[str, tuple[str, ...]]] = []
+
+    def module(*, code: str, options: tuple[str, ...]) -> SimpleNamespace:
+        given.append((code, options))
+        return SimpleNamespace(get_function=lambda entry: entry)
+
+    compiler = SimpleNamespace(CompileException=RuntimeError)
+    cupy = SimpleNamespace(RawModule=module, cuda=SimpleNamespace(compiler=compiler))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(launch, "SOURCES", folder)
+    build = launch._kernel.__wrapped__  # without the cache of this process
+    for _ in range(2):
+        assert build("csr_gather", "csr_gather") == "csr_gather"
+    assert given[0] == given[1]
+    with (folder / header).open("a") as file:
+        file.write("// one more line\n")
+    build("csr_gather", "csr_gather")
+    assert given[2] != given[1]
+    assert given[2][0] == given[1][0], "the source is the same"
