@@ -46,9 +46,23 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[tuple[Path, subprocess.P
                 deadline = time.monotonic() + 60
                 while not file.exists() and time.monotonic() < deadline:
                     time.sleep(0.05)
+        _await_workers(file, workers)
         yield file, processes[0]
     finally:
         for process in reversed(processes):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _await_workers(file: Path, workers: int) -> None:
+    """Until all workers answer, and a little longer.
+
+    A worker that dies the moment it is registered takes its nanny with it: to dask it has failed to start.
+    """
+    from distributed import Client
+
+    with Client(scheduler_file=str(file)) as client:
+        client.wait_for_workers(workers, timeout=60)
+        client.run(os.getpid)
+    time.sleep(1)
