@@ -84,6 +84,7 @@ class Backend:
             import cupy
 
             cupy.get_default_memory_pool().free_all_blocks()
+            cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     def free_memory(self) -> int | None:
         """Bytes free on the device, or None when it shares the host's memory."""

@@ -77,6 +77,7 @@ class Scoring:
             try:
                 keys += self._grouped(traits, len(keys), results, pool)
             except self._scorer.backend.out_of_memory as error:
+                error.with_traceback(None)  # its frames hold the arrays that are to be freed now
                 self._halve(len(traits), error)
         return keys
 
@@ -110,12 +111,17 @@ class Scoring:
                 self._scorer.operator, self._chosen.n_variants, width=self._width, dtype=self._dtype
             )  # fmt: skip
         keys: list[str] = []
-        for start in range(first, len(traits), self._width):
-            columns = slice(start, min(start + self._width, len(traits)))
-            group = self._group(traits[columns], columns, results, self._streams.order, pool)
-            self._streams.submit(group.z, group.beta, group.variance, group.pattern_of, group.out, pool)
-            keys += group.keys
-        self._streams.finish(pool)
+        try:
+            for start in range(first, len(traits), self._width):
+                columns = slice(start, min(start + self._width, len(traits)))
+                group = self._group(traits[columns], columns, results, self._streams.order, pool)
+                self._streams.submit(group.z, group.beta, group.variance, group.pattern_of, group.out, pool)
+                keys += group.keys
+            self._streams.finish(pool)
+        except BaseException:  # the caller may use or free these arrays as soon as it hears of it
+            streams, self._streams = self._streams, None
+            streams.abandon()
+            raise
         return keys
 
     def _halve(self, traits: int, error: Exception) -> None:
@@ -127,9 +133,6 @@ class Scoring:
                 "end what else runs there, or use --backend numpy"
             ) from error
         self._width = max(1, min(self._width, traits) // 2)
-        if self._streams is not None:
-            self._streams.abandon()
-            self._streams = None
         backend.release_memory()
         log.warning("memory ran out on %s; going on with %d traits at a time", backend.device, self._width)
 

@@ -40,7 +40,7 @@ class Device(Protocol):
         """Within the block, work goes to this stream."""
 
     def put(self, host: np.ndarray, stream: Any) -> Any:
-        """Begin to copy to the device; returns the array there."""
+        """Begin to copy to the device; returns the array there. Only page-locked memory is not waited for."""
 
     def fetch(self, array: Any, host: np.ndarray, stream: Any) -> None:
         """Begin to copy from the device into `host`."""
@@ -70,10 +70,27 @@ class CudaDevice:
         cupy.cuda.Device().synchronize()  # our streams do not wait for the one that copied these
 
     def pinned(self, shape: tuple[int, ...], dtype: type[np.floating]) -> np.ndarray:
-        """Page-locked memory, freed with the array."""
+        """Page-locked memory, freed with the array.
+
+        Not from CuPy's pool, which rounds sizes up and keeps what is freed: these arrays are as large as the
+        plan says.
+
+        Raises
+        ------
+        MemoryError : the host cannot lock so much.
+        """
+        cuda = self._cupy.cuda
         count = int(np.prod(shape))
-        memory = self._cupy.cuda.alloc_pinned_memory(count * np.dtype(dtype).itemsize)
-        return np.frombuffer(memory, dtype, count).reshape(shape)
+        size = count * np.dtype(dtype).itemsize
+        try:
+            memory = cuda.PinnedMemory(max(size, 1), cuda.runtime.hostAllocPortable)
+        except cuda.runtime.CUDARuntimeError as error:
+            if error.status != cuda.runtime.errorMemoryAllocation:
+                raise
+            memory = None
+        if memory is None:  # raised here, free of the other error, whose frames would keep this device
+            raise MemoryError(f"{size:,} bytes of page-locked memory")
+        return np.frombuffer(cuda.PinnedMemoryPointer(memory, 0), dtype, count).reshape(shape)
 
     def stream(self) -> Any:
         """A stream that does not wait for the default one."""
@@ -84,7 +101,7 @@ class CudaDevice:
         return stream
 
     def put(self, host: np.ndarray, stream: Any) -> Any:
-        """Copy from page-locked memory without waiting."""
+        """Copy without waiting, if the memory is page-locked."""
         array = self._cupy.empty(host.shape, host.dtype)
         array.set(host, stream=stream)
         return array
@@ -117,7 +134,7 @@ class _Slot:
     beta: np.ndarray
     scores: np.ndarray  # (width, models) of the results' type, page-locked
     effects: np.ndarray
-    deliver: Callable[[], None] | None = None
+    deliver: Callable[[ThreadPoolExecutor], None] | None = None
     alive: tuple[Any, ...] = ()  # arrays that queued work still reads
 
 
@@ -191,15 +208,16 @@ class StreamScorer:
         device, stream = self._device, slot.stream
         small = np.ascontiguousarray(variance.T), pattern_of.astype(np.int32)
         with device.on(stream):
+            # The small ones are pageable, so the host waits until the stream has come to them: they go first.
             on_device = tuple(
-                device.put(host, stream) for host in (slot.z[:traits], slot.beta[:traits], *small)
+                device.put(host, stream) for host in (*small, slot.z[:traits], slot.beta[:traits])
             )
-            z_there, beta_there, var_g, patterns = on_device
+            var_g, patterns, z_there, beta_there = on_device
             results = device.score(z_there, beta_there, var_g, patterns, np.dtype(self._dtype).name)
             for array, host in zip(results, (slot.scores, slot.effects), strict=True):
                 device.fetch(array, host[:traits], stream)
         slot.alive = (*small, *on_device, *results)
-        slot.deliver = lambda: self._copy_out(slot, traits, out, pool)
+        slot.deliver = lambda copiers: self._copy_out(slot, traits, out, copiers)
         self._next = (self._next + 1) % SLOTS
 
     def finish(self, pool: ThreadPoolExecutor) -> None:
@@ -217,7 +235,7 @@ class StreamScorer:
         if slot.deliver is None:
             return
         self._device.wait(slot.stream)
-        slot.deliver()
+        slot.deliver(pool)
         slot.deliver, slot.alive = None, ()
 
     def _copy_out(
