@@ -6,11 +6,12 @@ is called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ceilings", "Work", "bound", "measure_ceilings", "seconds_of"]
+__all__ = ["Ceilings", "Work", "bound", "measure_ceilings", "reckoned_conversions", "seconds_of"]
 
 REPEATS = 10
 POPC = r"""
@@ -22,6 +23,9 @@ extern "C" __global__ void popc(unsigned* out, unsigned rounds) {
     out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
 """
+# From float32 to float64, per multiprocessor and clock, by compute capability: CUDA C++ Programming Guide,
+# throughput of native arithmetic instructions, "type conversions from and to 64-bit types".
+CONVERSIONS = {"70": 16, "75": 2, "80": 16, "86": 2, "89": 2, "90": 16}
 POPC_BLOCKS, POPC_THREADS, POPC_ROUNDS, POPC_PER_ROUND = 4_096, 256, 2_048, 4
 
 
@@ -34,6 +38,8 @@ class Ceilings:
     copy : bytes read plus written by a copy on the device.
     float32 : operations of one large product, TF32 off.
     host_to_device, device_to_host : bytes, host memory pinned. popc : bit counts of a 32-bit word.
+    float64 : operations of one large product, 0 if not measured.
+    conversions : from float32 to float64, reckoned by `reckoned_conversions`; 0 if unknown.
     """
 
     copy: float
@@ -41,23 +47,31 @@ class Ceilings:
     host_to_device: float
     device_to_host: float
     popc: float
+    float64: float = 0.0
+    conversions: float = 0.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a kernel must do at least: bytes moved once each, float32 operations, bit counts."""
+    """What a kernel must do at least: bytes moved once each, operations, bit counts, conversions."""
 
     bytes: float = 0.0
     operations: float = 0.0
     counts: float = 0.0
+    float64: float = 0.0
+    conversions: float = 0.0
+    to_host: float = 0.0
 
 
 def bound(work: Work, ceilings: Ceilings) -> tuple[float, str]:
-    """Shortest time in which the device can do the work, seconds, and what binds it."""
+    """Shortest time in which the device can do the work, seconds, and what binds it; unknown rates do not."""
     times = {
         "bandwidth": work.bytes / ceilings.copy,
         "float32": work.operations / ceilings.float32,
         "bit counts": work.counts / ceilings.popc,
+        "device to host": work.to_host / ceilings.device_to_host,
+        "float64": work.float64 / (ceilings.float64 or math.inf),
+        "conversions to float64": work.conversions / (ceilings.conversions or math.inf),
     }
     name = max(times, key=times.__getitem__)
     return times[name], name
@@ -80,6 +94,11 @@ def seconds_of(function: Callable[[], Any], repeats: int = REPEATS) -> float:
     return min(times)
 
 
+def reckoned_conversions(capability: str, multiprocessors: int, kilohertz: int) -> float:
+    """Conversions from float32 to float64 a second, by arithmetic; 0 for a device that the table lacks."""
+    return CONVERSIONS.get(capability, 0) * multiprocessors * kilohertz * 1e3
+
+
 def measure_ceilings(*, quick: bool = False) -> Ceilings:
     """Measure the current device; `quick` with small sizes."""
     import cupy
@@ -96,6 +115,11 @@ def measure_ceilings(*, quick: bool = False) -> Ceilings:
     left, right = (cupy.random.rand(side, side, dtype=cupy.float32) for _ in range(2))
     product = cupy.empty_like(left)
     multiplied = seconds_of(lambda: cupy.matmul(left, right, out=product))
+    doubles = cupy.random.rand(side // 2, side // 2)
+    product = cupy.empty_like(doubles)
+    in_double = seconds_of(lambda: cupy.matmul(doubles, doubles, out=product))
+    device = cupy.cuda.Device()
+    about = device.attributes
     out = cupy.empty(POPC_BLOCKS * POPC_THREADS, cupy.uint32)
     kernel = cupy.RawKernel(POPC, "popc")
     arguments = (out, cupy.uint32(POPC_ROUNDS))
@@ -106,4 +130,8 @@ def measure_ceilings(*, quick: bool = False) -> Ceilings:
         host_to_device=host.nbytes / to_device,
         device_to_host=host.nbytes / to_host,
         popc=float(out.size) * POPC_ROUNDS * POPC_PER_ROUND / counted,
+        float64=2 * (side // 2) ** 3 / in_double,
+        conversions=reckoned_conversions(
+            device.compute_capability, about.get("MultiProcessorCount", 0), about.get("ClockRate", 0)
+        ),
     )

@@ -146,9 +146,12 @@ def _ceilings_table(ceilings: Ceilings) -> str:
         "|---|---:|",
         f"| device-to-device copy, bytes read and written | {ceilings.copy / 1e12:.2f} TB |",
         f"| float32 product, TF32 off | {ceilings.float32 / 1e12:.1f} TFLOP |",
+        f"| float64 product | {ceilings.float64 / 1e12:.1f} TFLOP |",
         f"| pinned host to device | {ceilings.host_to_device / 1e9:.1f} GB |",
         f"| device to pinned host | {ceilings.device_to_host / 1e9:.1f} GB |",
         f"| bit counts of 32-bit words | {ceilings.popc / 1e12:.2f} T |",
+        "| conversions to float64, not measured: multiprocessors x highest clock x rate per clock "
+        f"| {f'{ceilings.conversions / 1e12:.2f} T' if ceilings.conversions else 'unknown'} |",
     ]
     return "\n".join(lines)
 

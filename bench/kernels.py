@@ -1,29 +1,34 @@
 """In: a model store and a CUDA device. Out: time of each kernel, and the least that the device could need.
 
 The least is what must be done once: every array read or written once at the device's copy bandwidth, or the
-operations at the rate of its best product; see `bench.ceilings`. Answers are compared before times are taken.
+operations at the rate of its best product; see `bench.ceilings`. Before its times are taken, a slice of what
+each kernel gives is compared with its twin or its formula.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bench import dense
 from bench.agree import Disagreement
 from bench.ceilings import Work, seconds_of
+from gputwas.backends.choose import choose_backend
+from gputwas.kernels import twins
 from gputwas.stores.models import ModelSet
+from gputwas.twas.dense_blocks import DenseBatch, DenseBlocks, plan_windows
 from gputwas.twas.operator import ScoreOperator, build_operator
 
 __all__ = ["Row", "kernel_rows"]
 
 LAUNCH = "gputwas.kernels.launch"
 PATTERNS = (1, 16)
-FLOAT32_BOUND = 2e-4  # of a dense float32 sum against the gathered float64 one, of the largest
+FLOAT64_BOUND, FLOAT32_BOUND = 1e-11, 1e-6  # of the largest value: sums in another order; results rounded
+SLICE = 48  # models, traits, sets and lists that are compared
+DENSE_REPEATS = 3
 ROUNDING = 1e-12  # as the program has it for var_g
 
 
@@ -58,49 +63,135 @@ def _gathers(operator: ScoreOperator, variants: int, traits: int, seed: int) -> 
     missing = cupy.random.RandomState(seed + 1).rand(variants) < 0.05
     z = cupy.where(missing[:, None], cupy.float32(cupy.nan), z)
     beta = z * cupy.float32(0.02)
+    yield _turned(z)
     order = np.argsort(_first_snp(operator), kind="stable")  # genome order, whatever the tissue
     offsets, entries = _in_order(operator.offsets, order)
     snps, z_weights = operator.variants[entries], operator.z_weights[entries]
     arrays = [cupy.asarray(a) for a in (offsets, snps, z_weights, operator.effect_weights[entries])]
     used = np.unique(snps).size
     once = used * traits * 4 * 2 + sum(array.nbytes for array in arrays)
+    converted = float(snps.size) * traits
     what = f"{order.size:,} models, {snps.size:,} weights, {traits} traits, z and effect"
     results = order.size * traits * 2
+    gathered = launch.csr_gather(*arrays, z, beta)
+    some, padded = _padded(offsets, snps, z_weights, operator.effect_weights[entries])
+    _agree("csr_gather", [a[some] for a in gathered], twins.padded_gather(*[*padded, z, beta]), FLOAT64_BOUND)
+    del gathered
     seconds = seconds_of(lambda: launch.csr_gather(*arrays, z, beta))
-    yield Row("csr_gather", f"{what}, sums in float64", seconds, Work(bytes=once + results * 8))
+    yield Row(
+        "csr_gather",
+        f"{what}, sums in float64",
+        seconds,
+        Work(bytes=once + results * 8, conversions=2 * converted),
+    )
     var_g = cupy.ones((order.size, 1))
     pattern = cupy.zeros(traits, cupy.int32)
+    scores = launch.score_gather(*arrays, z, beta, var_g, pattern)
+    wanted = twins.padded_scores(*[*padded, z, beta, var_g[some], pattern])
+    _agree("score_gather", [a[:, some] for a in scores], wanted, FLOAT32_BOUND)
+    del scores
     seconds = seconds_of(lambda: launch.score_gather(*arrays, z, beta, var_g, pattern))
-    yield Row("score_gather", f"{what}, scores in float32", seconds, Work(bytes=once + results * 4))
+    work = Work(bytes=once + results * 4, conversions=2 * converted)
+    yield Row("score_gather", f"{what}, scores in float32", seconds, work)
     seconds = seconds_of(lambda: launch.csr_gather(*arrays, z, None))
     alone = once - used * traits * 4 - arrays[3].nbytes + results * 4
-    yield Row("csr_gather, z alone", "the same without effect", seconds, Work(bytes=alone))
-    sums = launch.csr_gather(*arrays, z, None)[0]
-    yield _dense(offsets, snps, z_weights, z, sums, used)
+    sums = launch.csr_gather(*arrays, z, None)[0][some]
+    _agree("csr_gather, z alone", [sums], twins.padded_gather(*[*padded, z, None])[:1], FLOAT64_BOUND)
+    work = Work(bytes=alone, conversions=converted)
+    yield Row("csr_gather, z alone", "the same without effect", seconds, work)
+    yield _dense(operator, z, cupy.asnumpy(sums), order[some.get()])
 
 
-def _dense(offsets: np.ndarray, snps: np.ndarray, weights: np.ndarray, z: Any, sums: Any, used: int) -> Row:
-    """The dense way, z alone; `sums` (models, traits) are the right ones."""
+def _turned(z: Any) -> Row:
+    """Columns of a GWAS turned into rows of traits; `z` (variants, traits) are rows already."""
     import cupy
 
+    launch: Any = importlib.import_module(LAUNCH)
+    columns = cupy.ascontiguousarray(z.T)
+    part = cupy.ascontiguousarray(columns[:SLICE, :10_000])
+    _agree("variants_first", [launch.variants_first(part)], [twins.variants_first(part)], 0.0)
+    seconds = seconds_of(lambda: launch.variants_first(columns))
+    what = f"{z.shape[1]} traits of {z.shape[0]:,} variants"
+    return Row("variants_first", what, seconds, Work(bytes=2.0 * columns.nbytes))
+
+
+def _dense(operator: ScoreOperator, z: Any, sums: np.ndarray, models: np.ndarray) -> Row:
+    """What `--method dense` does, z alone; `sums` (some models, traits) are the right ones of `models`."""
+    import cupy
+
+    blocks = DenseBlocks(operator, choose_backend("cupy"))
+    loaded = blocks.load(cupy.asnumpy(z.T), None)
+
+    def multiplied() -> np.ndarray:
+        batch = DenseBatch(loaded.z, None, None, loaded.traits)  # another one: sums are kept with a batch
+        return blocks.sums(batch, slice(None))[0]
+
+    _agree("--method dense", [multiplied()[models]], [sums], FLOAT64_BOUND)
+    seconds = seconds_of(multiplied, DENSE_REPEATS)
+    sizes = [(window.models.size, window.variants.size) for window in plan_windows(
+        operator.offsets, operator.variants
+    )]  # fmt: skip
+    cells = float(sum(rows * columns for rows, columns in sizes))
     traits = z.shape[1]
-    blocks = dense.cut(offsets, snps)
-    multiply = dense.multiplier(blocks, offsets, snps, weights)
-    known = cupy.nan_to_num(z)
-    order = np.concatenate([block.models for block in blocks])
-    got = cupy.empty((order.size, traits), cupy.float32)
-    multiply(known, got)
-    difference = float(cupy.abs(got - sums[cupy.asarray(order)]).max() / cupy.abs(sums).max())
-    if not difference <= FLOAT32_BOUND:
-        raise Disagreement(f"dense blocks differ from csr_gather by {difference:.2g} of the largest sum")
-    seconds = seconds_of(lambda: multiply(known, got))
-    share = snps.size * 4 / dense.stored_bytes(blocks)
     work = Work(
-        bytes=dense.stored_bytes(blocks) + used * traits * 4 + got.nbytes,
-        operations=dense.operations(blocks, traits),
+        bytes=cells * 8 + sum(columns for _, columns in sizes) * traits * 8.0,
+        float64=2 * cells * traits,
+        to_host=operator.n_models * traits * 8.0,
     )
-    what = f"{len(blocks):,} matrices, {share:.1%} of them not zero, {traits} traits, z alone, float32"
-    return Row("dense blocks", what, seconds, work)
+    what = (
+        f"{len(sizes):,} matrices in float64, {operator.variants.size / cells:.1%} of them not zero, "
+        f"{traits} traits, z alone, sums brought to the host as the program does"
+    )
+    return Row("--method dense", what, seconds, work)
+
+
+def _padded(
+    offsets: np.ndarray, snps: np.ndarray, z_weights: np.ndarray, effect_weights: np.ndarray
+) -> tuple[Any, Any]:
+    """Numbers of some models, and these models filled up to one length for the twins; on the device."""
+    import cupy
+
+    some = np.unique(np.linspace(0, offsets.size - 2, SLICE).astype(np.int64))
+    lengths = np.diff(offsets)[some]
+    steps = np.arange(max(int(lengths.max()), 1))
+    within = steps < lengths[:, None]
+    entry = np.where(within, offsets[some, None] + steps, 0)
+    arrays = (np.where(within, values[entry], 0) for values in (snps, z_weights, effect_weights))
+    return cupy.asarray(some), [cupy.asarray(array) for array in (lengths, *arrays)]
+
+
+def _agree(name: str, got: Sequence[Any], wanted: Sequence[Any], bound: float) -> None:
+    """Compare arrays of one library; `bound` is a share of the largest wanted value.
+
+    Raises
+    ------
+    Disagreement : a value differs by more, or one is NaN where the other is not.
+    """
+    for mine, right in zip(got, wanted, strict=True):
+        if mine.shape != right.shape:
+            raise Disagreement(f"{name}: shape {mine.shape}, expected {right.shape}")
+        known = right == right  # not NaN
+        if not bool(((mine == mine) == known).all()):
+            raise Disagreement(f"{name}: NaN in other places than its twin")
+        if not bool(known.any()):
+            raise Disagreement(f"{name}: no value to compare")
+        worst = float(abs(mine[known].astype("float64") - right[known]).max())
+        if worst > bound * float(abs(right[known]).max()):
+            raise Disagreement(f"{name} differs from its twin by {worst:.2g}")
+
+
+def _var_g(operator: ScoreOperator, model: int, present: np.ndarray) -> float:
+    """The formula for one model: u' Gamma u over the SNPs present, NaN without any."""
+    inside = slice(operator.offsets[model], operator.offsets[model + 1])
+    here = present[operator.variants[inside]]
+    if not here.any():
+        return float("nan")
+    gamma = np.zeros((here.size, here.size))
+    gamma[np.triu_indices(here.size)] = operator.ld[
+        operator.ld_offsets[model] : operator.ld_offsets[model + 1]
+    ]
+    u = operator.weights[inside] * here
+    return float(2 * (u @ gamma @ u) - u**2 @ np.diag(gamma))
 
 
 def _variances(operator: ScoreOperator, variants: int, seed: int) -> Iterator[Row]:
@@ -119,8 +210,12 @@ def _variances(operator: ScoreOperator, variants: int, seed: int) -> Iterator[Ro
     ]  # fmt: skip
     rng = np.random.default_rng(seed)
     for patterns in PATTERNS:
-        mask = cupy.asarray(pack_bits(rng.random((patterns, variants)) >= 0.05))
+        present = rng.random((patterns, variants)) >= 0.05
+        mask = cupy.asarray(pack_bits(present))
         call = lambda mask=mask: launch.masked_var_g(*arrays, mask, rounding=ROUNDING)  # noqa: E731
+        some = np.unique(np.linspace(0, operator.n_models - 1, SLICE).astype(np.int64))
+        wanted = np.array([[_var_g(operator, int(model), row) for row in present] for model in some])
+        _agree("masked_var_g", [cupy.asnumpy(call()[0])[some]], [wanted], FLOAT64_BOUND)
         written = operator.n_models * patterns * 13
         once = sum(array.nbytes for array in arrays) + mask.nbytes + written
         what = f"{operator.n_models:,} models, {operator.ld.size:,} LD values, {patterns} pattern(s)"
@@ -135,6 +230,13 @@ def _ranks(models: int, traits: int, seed: int) -> Iterator[Row]:
     values = cupy.random.RandomState(seed).standard_normal((traits, models), dtype=cupy.float32)
     values = cupy.around(values, 3)  # ties
     order = cupy.argsort(values, axis=1)
+    part = values[:SLICE], order[:SLICE]
+    _agree(
+        "tie_averaged_ranks",
+        [launch.tie_averaged_ranks(*part)],
+        [twins.tie_averaged_ranks(*part)],
+        FLOAT32_BOUND,
+    )
     seconds = seconds_of(lambda: launch.tie_averaged_ranks(values, order))
     what = f"{traits} sequences of {models:,}, sorting not counted"
     yield Row("tie_averaged_ranks", what, seconds, Work(bytes=values.size * (4 + 8 + 4)))
@@ -151,6 +253,8 @@ def _bitsets(*, quick: bool, seed: int) -> Iterator[Row]:
         cupy.asarray(rng.integers(0, 1 << 32, size=(count, words), dtype=np.uint32))
         for count in (n_sets, n_lists)
     )
+    part = sets[:SLICE], lists[:SLICE]
+    _agree("bitset_counts", [launch.bitset_counts(*part)], [twins.bitset_counts(*part)], 0.0)
     seconds = seconds_of(lambda: launch.bitset_counts(sets, lists))
     work = Work(bytes=sets.nbytes + lists.nbytes + n_sets * n_lists * 4, counts=n_sets * n_lists * words)
     yield Row("bitset_counts", f"{n_sets:,} sets, {n_lists:,} lists, {words * 32:,} genes", seconds, work)

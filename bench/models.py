@@ -43,8 +43,9 @@ def main(options: argparse.Namespace) -> int:
             "later run memory-maps; a tissue's cost is that of all tissues less that of the first, by their "
             "number less 1. MetaXcan and the floor take the same tissues, 2 to the last, and their costs are "
             "means. MetaXcan loads models anew in each of its runs: its own functions are called by a small "
-            "script that its own interpreter runs, and only the calls are counted, not starting Python; *context*: with "
-            "what SPrediXcan.py then does with the weights (for each it searches a list of genes, so the "
+            "script that its own interpreter runs, and only the calls are counted, not starting Python; "
+            "*context*: with what "
+            "SPrediXcan.py then does with the weights (for each it searches a list of genes, so the "
             "time grows with genes times weights). The floor is to decompress each covariance once.",
         ]
         parameters = {

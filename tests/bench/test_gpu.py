@@ -1,21 +1,27 @@
-"""What of the device's rows can be tried without one: the reckoning, dense matrices, and saying so."""
+"""What of the device's rows can be tried without one: the reckoning, comparing slices, and saying so."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import dense
 from bench.__main__ import main
-from bench.ceilings import Ceilings, Work, bound
+from bench.agree import Disagreement
+from bench.ceilings import Ceilings, Work, bound, reckoned_conversions
 from bench.gpu import _ratios, roofline
-from bench.kernels import Row, _in_order
+from bench.kernels import Row, _agree, _in_order, _padded, _var_g
+from gputwas.backends.choose import choose_backend
+from gputwas.kernels.twins import padded_gather
+from gputwas.twas.operator import build_operator
+from gputwas.twas.variance import quadratic_forms
 from tests.bench.canned import spent
+from tests.model_sets import random_model_set
 
 CEILINGS = Ceilings(copy=4e12, float32=5e13, host_to_device=5e10, device_to_host=5e10, popc=1e13)
 
@@ -58,35 +64,49 @@ def test_the_whole_command_is_judged_at_full_scale_only(traits: int, met: bool |
     assert (seconds.value, seconds.met, relative.value) == (12.0, met, 2.0)
 
 
-def test_blocks_hold_every_model_with_snps_once() -> None:
-    offsets = np.array([0, 2, 2, 5, 6])
-    variants = np.array([1_030, 1_500, 3, 9, 1_023, 1_024], np.int32)
-    blocks = dense.cut(offsets, variants)
-    assert sorted(np.concatenate([block.models for block in blocks]).tolist()) == [0, 2, 3]
-    assert [(block.models.tolist(), block.begin, block.end) for block in blocks] == [
-        ([2], 3, 1_024),
-        ([0, 3], 1_024, 1_501),
-    ]
-    assert dense.operations(blocks, traits=10) == 2 * 10 * (1_021 + 2 * 477)
-    assert dense.stored_bytes(blocks) == 4 * (1_021 + 2 * 477)
+def test_conversions_bind_where_their_rate_is_known() -> None:
+    rate = reckoned_conversions("90", 132, 1_750_000)
+    assert rate == pytest.approx(16 * 132 * 1.75e9)
+    work = Work(bytes=4e9, conversions=rate / 100)
+    assert bound(work, replace(CEILINGS, conversions=rate)) == (pytest.approx(1e-2), "conversions to float64")
+    assert bound(work, CEILINGS) == (pytest.approx(1e-3), "bandwidth")
+    assert reckoned_conversions("12", 132, 1_750_000) == 0
 
 
-def test_dense_matrices_give_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    lengths = np.array([3, 0, 5, 2])
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    variants = np.concatenate([np.sort(rng.choice(2_500, n, replace=False)) for n in lengths]).astype(
-        np.int32
-    )
-    weights = rng.normal(size=variants.size)
+def test_disagreement_with_a_twin_ends_the_run() -> None:
+    right = np.array([1.0, np.nan, -4.0])
+    _agree("x", [right + 1e-13], [right], 1e-12)
+    with pytest.raises(Disagreement, match="x differs from its twin"):
+        _agree("x", [right + 1e-11], [right], 1e-12)
+    with pytest.raises(Disagreement, match="NaN in other places"):
+        _agree("x", [np.nan_to_num(right)], [right], 1e-12)
+    with pytest.raises(Disagreement, match="shape"):
+        _agree("x", [right[:2]], [right], 1e-12)
+    with pytest.raises(Disagreement, match="no value"):
+        _agree("x", [right[1:2]], [right[1:2]], 1e-12)
+
+
+def test_slices_are_those_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", np)  # the same names, on the host
-    blocks = dense.cut(offsets, variants)
-    z = rng.normal(size=(2_500, 4)).astype(np.float32)
-    sums = np.empty((3, 4), np.float32)
-    dense.multiplier(blocks, offsets, variants, weights)(z, sums)
-    for row, model in enumerate(np.concatenate([block.models for block in blocks])):
-        part = slice(offsets[model], offsets[model + 1])
-        np.testing.assert_allclose(sums[row], weights[part] @ z[variants[part]], rtol=1e-5)
+    models = random_model_set(np.random.default_rng(3), lengths=(3, 0, 5, 2), n_variants=40)
+    operator = build_operator(
+        models.offsets, models.variants, models.weights, models.n_in_ld, models.ld_offsets, models.ld
+    )
+    z = np.random.default_rng(4).normal(size=(40, 6))
+    some, padded = _padded(operator.offsets, operator.variants, operator.z_weights, operator.effect_weights)
+    sums = np.array([
+        operator.z_weights[part] @ z[operator.variants[part]]
+        for part in (slice(*operator.offsets[m : m + 2]) for m in some)
+    ])  # fmt: skip
+    _agree("gather", padded_gather(*padded, z, None)[:1], [sums], 1e-12)
+    present = np.random.default_rng(5).random(40) < 0.7
+    masked = operator.weights * present[operator.variants]
+    every = np.arange(operator.n_models)
+    wanted = quadratic_forms(operator, masked, every, choose_backend("numpy"))
+    some_present = [masked[slice(*operator.offsets[m : m + 2])].any() for m in every]
+    wanted[~np.array(some_present)] = np.nan
+    got = np.array([_var_g(operator, m, present) for m in every])
+    _agree("var_g", [got], [wanted], 1e-12)
 
 
 def test_models_in_another_order_keep_their_entries() -> None:
