@@ -95,6 +95,15 @@ class Backend:
         free, _ = cupy.cuda.runtime.memGetInfo()
         return int(free)
 
+    def total_memory(self) -> int | None:
+        """Bytes of memory of the device, or None when it shares the host's."""
+        if self.name != "cupy":
+            return None
+        import cupy
+
+        _, total = cupy.cuda.runtime.memGetInfo()
+        return int(total)
+
 
 def choose_backend(name: str = "auto") -> Backend:
     """Load the backend asked for; "auto" takes CUDA where a working device is, NumPy otherwise.

@@ -6,7 +6,7 @@ once per pattern of missing SNPs, not once per trait.
 
 Models are taken in groups of one padded length and a bounded number, so that the same array-API code runs on
 every library; the padded arrays are built on the host from the packed triangles and live for one group only.
-On CUDA a kernel reads the packed triangles themselves, which stay on the device, for many patterns at once.
+On CUDA a kernel reads the packed triangles themselves, which stay on the device.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ import numpy as np
 
 from gputwas.backends.choose import Backend
 from gputwas.backends.namespace import array_namespace
+from gputwas.errors import ResourceError
 from gputwas.stores.associations import Status
 from gputwas.twas.operator import ScoreOperator
 
 __all__ = [
     "MOST_TRIANGLE_ENTRIES",
     "PatternVariance",
+    "ld_stays_on_device",
     "length_groups",
     "padded_length",
     "pattern_variance",
-    "pattern_variances",
     "quadratic_forms",
 ]
 
 ROUNDING = 1e-12  # a sum below this share of its absolute terms has cancelled: SNPs in perfect LD, say
 MOST_TRIANGLE_ENTRIES = 4_000_000  # of padded LD in one group: 32 MB of float64
-MOST_PATTERNS = 64  # for one launch of the kernel: 13 bytes per model and pattern
-RESIDENT_SHARE = 4  # triangles may take one part in so many of the device memory that is free
+RESIDENT_SHARE = 4  # triangles may take one part in so many of the device memory
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def quadratic_forms(
     """
     resident = _resident(operator, backend)
     if resident is not None:
-        everything = np.ones((1, _n_variants(operator)), dtype=bool)
+        everything = np.ones(_n_variants(operator), dtype=bool)
         on_device = backend.asarray(np.ascontiguousarray(values))
         forms, _, _ = _by_kernel(resident, on_device, everything, backend)
-        return np.where(operator.lengths[models] > 0, forms[models, 0], 0.0)
+        return np.where(operator.lengths[models] > 0, forms[models], 0.0)
     if compiled and backend.name == "numpy":
         from gputwas.kernels import cpu
 
@@ -170,27 +170,11 @@ def pattern_variance(
     *,
     compiled: bool = False,
 ) -> PatternVariance:
-    """SNPs used, var_g and status of every model when only `present` variants have a z-score.
-
-    `present` is (variants,) bool; other parameters and notes as in `pattern_variances`.
-    """
-    return pattern_variances(operator, present[None, :], full_var_g, in_ld, backend, compiled=compiled)[0]
-
-
-def pattern_variances(
-    operator: ScoreOperator,
-    present: np.ndarray,
-    full_var_g: np.ndarray,
-    in_ld: np.ndarray,
-    backend: Backend,
-    *,
-    compiled: bool = False,
-) -> list[PatternVariance]:
-    """SNPs used, var_g and status of every model under each of several patterns of missing SNPs.
+    """SNPs used, var_g and status of every model under a pattern of missing SNPs.
 
     Parameters
     ----------
-    present : (patterns, variants) bool, the variants that have a z-score.
+    present : (variants,) bool, the variants that have a z-score.
     full_var_g : (models,) float64 var_g with all SNPs present, from `quadratic_forms`.
     in_ld : (models,) bool, whether the gene is in the covariance at all.
     compiled : see `quadratic_forms`; it must be what `full_var_g` was made with.
@@ -203,14 +187,10 @@ def pattern_variances(
     """
     resident = _resident(operator, backend)
     if resident is None:
-        return [_by_groups(operator, mask, full_var_g, in_ld, backend, compiled) for mask in present]
-    found = []
-    for start in range(0, len(present), MOST_PATTERNS):
-        columns = _by_kernel(resident, resident.weights, present[start : start + MOST_PATTERNS], backend)
-        for var_g, n_used, in_gwas in zip(*(column.T for column in columns), strict=True):
-            kept = np.where((n_used > 0) & (n_used == operator.lengths), full_var_g, var_g)
-            found.append(_explained(n_used, kept, in_gwas > 0, in_ld))
-    return found
+        return _by_groups(operator, present, full_var_g, in_ld, backend, compiled)
+    var_g, n_used, in_gwas = _by_kernel(resident, resident.weights, present, backend)
+    kept = np.where((n_used > 0) & (n_used == operator.lengths), full_var_g, var_g)
+    return _explained(n_used, kept, in_gwas > 0, in_ld)
 
 
 def _by_groups(
@@ -265,7 +245,17 @@ class _Resident:
     all_variants: Any
 
 
-_residents: dict[int, _Resident] = {}  # by identity of the operator, dropped with it
+_residents: dict[int, _Resident | None] = {}  # by identity of the operator, dropped with it
+
+
+def ld_stays_on_device(ld_bytes: int, backend: Backend) -> bool:
+    """Whether the kernel computes var_g on the device: where LD takes at most a quarter of its memory.
+
+    Of all its memory, not of what is free at the moment: the kernel's sums differ from those of the arrays in
+    the last bits, and every call, process and run on one device is to use the same.
+    """
+    total = backend.total_memory()
+    return total is not None and ld_bytes <= total // RESIDENT_SHARE
 
 
 def _resident(operator: ScoreOperator, backend: Backend) -> _Resident | None:
@@ -274,24 +264,34 @@ def _resident(operator: ScoreOperator, backend: Backend) -> _Resident | None:
         return None
     key = id(operator)
     if key not in _residents:
-        free = backend.free_memory()
-        if free is not None and operator.ld.nbytes > free // RESIDENT_SHARE:
-            return None
-        names = _Resident.__dataclass_fields__
-        put = {name: backend.asarray(np.ascontiguousarray(getattr(operator, name))) for name in names}
-        _residents[key] = _Resident(**put)
+        _residents[key] = _on_device(operator, backend)
         weakref.finalize(operator, _residents.pop, key, None).atexit = False
     return _residents[key]
+
+
+def _on_device(operator: ScoreOperator, backend: Backend) -> _Resident | None:
+    if not ld_stays_on_device(operator.ld.nbytes, backend):
+        return None
+    names = _Resident.__dataclass_fields__
+    try:
+        return _Resident(
+            **{name: backend.asarray(np.ascontiguousarray(getattr(operator, name))) for name in names}
+        )
+    except backend.out_of_memory as error:
+        raise ResourceError(
+            f"the LD of the models, {operator.ld.nbytes / 1e9:.2f} GB, finds no room on {backend.device} "
+            f"({error}); end what else runs there, or use --backend numpy"
+        ) from error
 
 
 def _by_kernel(
     resident: _Resident, weights: Any, present: np.ndarray, backend: Backend
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """var_g, SNPs used and whether any SNP is present, all (models, patterns), from the CUDA kernel.
+    """var_g, SNPs used and whether any SNP is present, all (models,), from the CUDA kernel.
 
     Parameters
     ----------
-    weights : (entries,) float64 on the device. present : (patterns, variants) bool on the host.
+    weights : (entries,) float64 on the device. present : (variants,) bool on the host.
     """
     from gputwas.kernels.bits import pack_bits
     from gputwas.kernels.launch import masked_var_g
@@ -299,9 +299,9 @@ def _by_kernel(
     found = masked_var_g(
         resident.offsets, resident.variants, weights,
         resident.ld_offsets, resident.ld, resident.all_offsets, resident.all_variants,
-        pack_bits(backend.asarray(present)), rounding=ROUNDING,
+        pack_bits(backend.asarray(present[None, :])), rounding=ROUNDING,
     )  # fmt: skip
-    var_g, n_used, in_gwas = (backend.to_numpy(array) for array in found)
+    var_g, n_used, in_gwas = (backend.to_numpy(array)[:, 0] for array in found)
     return var_g, n_used, in_gwas
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from gputwas.backends.choose import Backend, choose_backend
+from gputwas.errors import ResourceError
 from gputwas.kernels import launch
 from gputwas.kernels.bits import pack_bits
 from gputwas.twas import variance
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.spredixcan import prepare_scorer
-from gputwas.twas.variance import ROUNDING, pattern_variance, pattern_variances, quadratic_forms
+from gputwas.twas.variance import ROUNDING, pattern_variance, quadratic_forms
 from tests.kernels.on_host import HostDevice
 from tests.model_sets import random_model_set
 
@@ -30,7 +31,7 @@ class StandIn(Backend):
     def to_numpy(self, array: np.ndarray) -> np.ndarray:
         return array
 
-    def free_memory(self) -> int:
+    def total_memory(self) -> int:
         return 1 << 40
 
 
@@ -145,10 +146,9 @@ def test_arrays_that_do_not_fit_are_refused(
 
 
 def test_engine_on_the_kernel_equals_the_engine_on_its_twin(
-    operator: ScoreOperator, host_device: HostDevice, monkeypatch: pytest.MonkeyPatch
+    operator: ScoreOperator, host_device: HostDevice
 ) -> None:
-    """Every status, with the patterns cut into several launches."""
-    monkeypatch.setattr(variance, "MOST_PATTERNS", 2)
+    """Every status."""
     models = np.arange(operator.n_models)
     in_ld = models != 0
     full = quadratic_forms(operator, operator.weights, models, HOST_CUDA)
@@ -156,14 +156,14 @@ def test_engine_on_the_kernel_equals_the_engine_on_its_twin(
     assert full[0] == 0.0  # no SNP, no terms
     full[5], full[6] = 0.0, -1.0
     present = patterns(5)
-    got = pattern_variances(operator, present, full, in_ld, HOST_CUDA)
-    assert len(host_device.launched) == 1 + 3
-    for mask, found in zip(present, got, strict=True):
+    for mask in present:
+        found = pattern_variance(operator, mask, full, in_ld, HOST_CUDA)
         want = pattern_variance(operator, mask, full, in_ld, NUMPY)
         for field in fields(found):
             mine, twins = getattr(found, field.name), getattr(want, field.name)
             assert mine.dtype == twins.dtype
             np.testing.assert_allclose(mine, twins, rtol=1e-12)
+    assert len(host_device.launched) == 1 + len(present)
 
 
 def test_operator_stays_on_the_device_as_long_as_it_lives_and_if_it_fits(
@@ -178,11 +178,27 @@ def test_operator_stays_on_the_device_as_long_as_it_lives_and_if_it_fits(
     gc.collect()
     assert len(variance._residents) == before
     host_device.launched.clear()
-    monkeypatch.setattr(StandIn, "free_memory", lambda self: 1000)
+    monkeypatch.setattr(StandIn, "total_memory", lambda self: 1000)
     small = replace(operator)
-    got = quadratic_forms(small, small.weights, np.array([3]), HOST_CUDA)
-    np.testing.assert_allclose(got, plain(small, 3, np.ones(VARIANTS, dtype=bool))[0], rtol=1e-12)
-    assert not host_device.launched
+    for _ in range(2):
+        got = quadratic_forms(small, small.weights, np.array([3]), HOST_CUDA)
+        np.testing.assert_allclose(got, plain(small, 3, np.ones(VARIANTS, dtype=bool))[0], rtol=1e-12)
+        assert not host_device.launched
+        monkeypatch.undo()  # what was decided for these models stays, and with it the bits
+        host_device.stand_in(monkeypatch)
+    assert quadratic_forms(operator, operator.weights, np.array([3]), HOST_CUDA) is not None
+    assert host_device.launched
+
+
+def test_a_device_that_others_fill_is_said(operator: ScoreOperator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Backend, values: np.ndarray) -> np.ndarray:
+        raise MemoryError("0 bytes free")
+
+    monkeypatch.setattr(StandIn, "asarray", full)
+    monkeypatch.setattr(StandIn, "out_of_memory", (MemoryError,))
+    other = replace(operator)
+    with pytest.raises(ResourceError, match=r"LD of the models.*no room on host \(0 bytes free\)"):
+        quadratic_forms(other, other.weights, np.array([1]), HOST_CUDA)
 
 
 @pytest.mark.gpu
@@ -200,7 +216,8 @@ def test_gpu_gives_the_bits_of_the_host_and_the_numbers_of_its_twin(
         np.testing.assert_array_equal(cuda.to_numpy(got), want)
     full = quadratic_forms(operator, operator.weights, np.arange(operator.n_models), cuda)
     in_ld = np.ones(operator.n_models, dtype=bool)
-    for mask, found in zip(present, pattern_variances(operator, present, full, in_ld, cuda), strict=True):
+    for mask in present:
+        found = pattern_variance(operator, mask, full, in_ld, cuda)
         want_here = pattern_variance(operator, mask, full, in_ld, NUMPY)
         np.testing.assert_allclose(found.var_g, want_here.var_g, rtol=1e-12)
         np.testing.assert_array_equal(found.status, want_here.status)
