@@ -34,13 +34,14 @@ __all__ = [
     "dense_matrices",
     "padded_shape",
     "plan_windows",
+    "trait_tile",
 ]
 
 LEAST_WIDTH = 512  # variants of the panel from the first to the last SNP of a window, or as many as
 USUAL_SPAN = 0.99  # this share of the models span
 MOST_MODELS = 512
 MODEL_TILE, VARIANT_TILE = 32, 64  # rows and columns of a window are filled up to multiples of these
-TRAIT_TILE = {"cupy": 256}  # columns of every product; elsewhere:
+TRAIT_TILE = 128  # columns of every product on CUDA, no more than traits in a block; elsewhere:
 TRAIT_TILE_ELSEWHERE = 32
 RESIDENT_SHARE = 4  # matrices that are kept take one part in so many of free device memory at most, or
 MOST_RESIDENT = 1 << 28  # so many bytes where the device's memory is the host's
@@ -78,6 +79,11 @@ class DenseBatch:
     unknown: Any | None
     traits: int
     sums: tuple[np.ndarray, np.ndarray | None] | None = field(default=None, repr=False)
+
+
+def trait_tile(*, on_device: bool) -> int:
+    """Traits that are multiplied together; fewer are filled up, on a CUDA device or on the host's memory."""
+    return TRAIT_TILE if on_device else TRAIT_TILE_ELSEWHERE
 
 
 def plan_windows(
@@ -185,7 +191,7 @@ class DenseBlocks:
         self._operator = operator
         self._backend = backend
         self._windows = plan_windows(operator.offsets, operator.variants)
-        self._tile = TRAIT_TILE.get(backend.name, TRAIT_TILE_ELSEWHERE)
+        self._tile = trait_tile(on_device=backend.name == "cupy")
         self._prepare = backend.compiled(_without_missing)
         self._product = backend.compiled(_product)
         free = backend.free_memory()

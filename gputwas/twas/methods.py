@@ -2,8 +2,8 @@
 
 In: the CSR of the models, or the few numbers that the rule needs. Out: "csr", "padded" or "dense".
 
-The cost of a way is a sum of what it moves and multiplies per trait, at the rates of `RATES`. Results do not
-depend on timings, so the same models on the same backend are always multiplied in the same way.
+The cost of a way is a sum of what it moves and multiplies per trait, at the rates of `RATES`, where there
+are any. Results do not depend on timings: the same models on one backend are always multiplied in one way.
 """
 
 from __future__ import annotations
@@ -64,22 +64,9 @@ class Rates:
     source: str
 
 
-H200_BYTES = 4.3e12  # per second: a copy from device memory to device memory, as seen on one
-H200_DOUBLE = 60e12  # operations per second: of the 67 rated for float64 on tensor cores
-
-# To be replaced by measurements where a device is at hand: `python -m bench gpu` prints what these would be.
+# Measured. CUDA has no entry until figures of a device are here: what a streamed gather and the copies around
+# dense products cost there is not a matter of arithmetic alone, so "auto" is the gather, "csr".
 RATES = {
-    "cupy": Rates(
-        csr=4 / H200_BYTES,
-        padded=(4 + 4 + 8 + 8 + 8) / H200_BYTES,
-        area=2 / H200_DOUBLE,
-        row=(8 + 8 + 8) / H200_BYTES,
-        source=(
-            "arithmetic for an H200, not measured: each weight fetches 4 bytes that no cache holds (a gather "
-            "in genome order does better); padding writes and reads them again in float64; dense products "
-            "run at 60 TFLOP/s on rows copied once (8 bytes read, 8 written, 8 read by the product)"
-        ),
-    ),
     "numpy": Rates(
         csr=1 / 1.9e9,
         padded=1 / 0.17e9,
@@ -108,7 +95,7 @@ def work_shape(offsets: np.ndarray, variants: np.ndarray, backend_name: str) -> 
 
 
 def estimated_seconds(shape: WorkShape, backend_name: str) -> dict[str, float]:
-    """Estimated seconds per trait and statistic of each way that a backend offers, the usual way first."""
+    """Estimated seconds per trait and statistic of each way of a backend in `RATES`, the usual way first."""
     rates = RATES[backend_name]
     found = {
         "csr": None if rates.csr is None else shape.weights * rates.csr,
@@ -119,7 +106,12 @@ def estimated_seconds(shape: WorkShape, backend_name: str) -> dict[str, float]:
 
 
 def choose_method(shape: WorkShape, backend_name: str) -> str:
-    """ "csr", "padded" or "dense", whichever `RATES` estimates to be fastest; of equals the first."""
+    """ "csr", "padded" or "dense", whichever `RATES` estimates to be fastest; of equals the first.
+
+    A backend without rates is CUDA, and multiplies by "csr".
+    """
+    if backend_name not in RATES:
+        return "csr"
     seconds = estimated_seconds(shape, backend_name)
     return min(seconds, key=lambda way: seconds[way])
 
@@ -127,12 +119,12 @@ def choose_method(shape: WorkShape, backend_name: str) -> str:
 def resolve_method(method: str, offsets: np.ndarray, variants: np.ndarray, backend_name: str) -> str:
     """What "auto" stands for with these models, CSR as in `work_shape`; any other method as it is.
 
-    Windows are planned for it only where the answer depends on them: on NumPy, whose sparse product is faster
-    than its dense one for each element, it does not.
+    Windows are planned for it only where the answer depends on them: not on CUDA, nor on NumPy, whose sparse
+    product is faster than its dense one for each element.
     """
     if method != "auto":
         return method
-    rates = RATES[backend_name]
-    if rates.csr is not None and rates.csr <= rates.area:
+    rates = RATES.get(backend_name)
+    if rates is None or (rates.csr is not None and rates.csr <= rates.area):
         return "csr"
     return choose_method(work_shape(offsets, variants, backend_name), backend_name)

@@ -9,6 +9,7 @@ in the others every sum runs over the SNPs of its model in their stored order.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -173,14 +174,19 @@ class _Padded:
 
 
 class _CudaCsr:
-    """The hand-written kernel; the operator stays on the device."""
+    """The hand-written kernel; the operator is put on the device at its first use: streams have their own."""
 
     def __init__(self, operator: ScoreOperator, backend: Backend) -> None:
+        self._operator = operator
         self._backend = backend
-        self._offsets = backend.asarray(operator.offsets)
-        self._variants = backend.asarray(operator.variants)
-        self._z_weights = backend.asarray(operator.z_weights)
-        self._effect_weights = backend.asarray(operator.effect_weights)
+
+    @functools.cached_property
+    def _csr(self) -> tuple[Any, Any, Any, Any]:
+        put, operator = self._backend.asarray, self._operator
+        return (
+            put(operator.offsets), put(operator.variants), put(operator.z_weights),
+            put(operator.effect_weights),
+        )  # fmt: skip
 
     def load(self, z: np.ndarray, beta: np.ndarray | None) -> GwasBatch:
         xp = self._backend.xp
@@ -194,10 +200,9 @@ class _CudaCsr:
     def sums(self, batch: GwasBatch, models: slice) -> tuple[np.ndarray, np.ndarray | None]:
         from gputwas.kernels.launch import csr_gather
 
-        offsets = self._offsets[models.start : models.stop + 1]
+        all_offsets, variants, z_weights, effect_weights = self._csr
+        offsets = all_offsets[models.start : models.stop + 1]
         beta = batch.z if batch.beta is None else batch.beta
-        z_sums, effect_sums = csr_gather(
-            offsets, self._variants, self._z_weights, self._effect_weights, batch.z, beta
-        )
+        z_sums, effect_sums = csr_gather(offsets, variants, z_weights, effect_weights, batch.z, beta)
         to_numpy = self._backend.to_numpy
         return to_numpy(z_sums), None if batch.beta is None else to_numpy(effect_sums)

@@ -27,7 +27,8 @@ CROWDED = WorkShape(weights=200_000_000, area=400_000_000, rows=1_200_000)  # hu
         (PAPER, "cupy", "csr"),
         (PAPER, "jax", "dense"),
         (CROWDED, "numpy", "csr"),
-        (CROWDED, "cupy", "dense"),
+        (CROWDED, "cupy", "csr"),  # nothing was measured that speaks for the dense way there
+        (CROWDED, "jax", "dense"),
         (WorkShape(weights=100, area=1_000_000, rows=100), "jax", "padded"),
         (WorkShape(weights=100, area=1_000_000, rows=100), "array_api_strict", "padded"),
         (WorkShape(weights=0, area=0, rows=0), "cupy", "csr"),
@@ -38,10 +39,10 @@ def test_rule(shape: WorkShape, backend_name: str, way: str) -> None:
 
 
 def test_every_backend_has_rates_and_says_where_they_come_from() -> None:
-    assert set(RATES) == set(BACKENDS) - {"auto"}
+    assert set(RATES) == set(BACKENDS) - {"auto", "cupy"}
     for name, rates in RATES.items():
         assert len(rates.source) > 20
-        assert ("csr" in estimated_seconds(PAPER, name)) == (name in ("numpy", "cupy"))
+        assert ("csr" in estimated_seconds(PAPER, name)) == (name == "numpy")
 
 
 def test_more_elements_never_make_the_dense_way_cheaper() -> None:
@@ -68,5 +69,7 @@ def test_auto_is_resolved_by_the_rule_and_nothing_else_is(monkeypatch: pytest.Mo
     assert resolve_method("auto", offsets, variants, "jax") == "dense"
     assert resolve_method("auto", offsets[:2] // 60, variants[:1], "jax") == "padded"
     assert resolve_method("padded", offsets, variants, "jax") == "padded"
-    monkeypatch.setattr(methods, "plan_windows", None)  # on NumPy no window is planned
+    monkeypatch.setattr(methods, "plan_windows", None)  # here no window is planned
     assert resolve_method("auto", offsets, variants, "numpy") == "csr"
+    assert resolve_method("auto", offsets, variants, "cupy") == "csr"
+    assert resolve_method("dense", offsets, variants, "cupy") == "dense"
