@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(asked[1]) + thing.misplaced if asked else 0
         end = int(asked[2]) + 1 if asked and asked[2] else len(thing.data)
         if asked and start >= len(thing.data):
-            return self._refuse(416)
+            return self._refuse(416, {"Content-Range": f"bytes */{len(thing.data)}"})
         body = thing.data[start:end]
         self.send_response(206 if asked else 200)
         if asked:

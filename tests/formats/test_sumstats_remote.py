@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import io
@@ -12,6 +13,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.error import URLError
 
 import numpy as np
@@ -19,7 +22,7 @@ import pytest
 import xxhash
 
 from gputwas.errors import InputError
-from gputwas.formats.sumstats import open_sumstats, sniff, web
+from gputwas.formats.sumstats import inflate, open_sumstats, sniff, web
 from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.examine import natural_key, resolve_paths
 from gputwas.formats.sumstats.inflate import blocks
@@ -149,6 +152,15 @@ def test_an_object_that_becomes_shorter(server):
         io.BufferedReader(stream).read()
 
 
+def test_only_the_end_was_missing(server):
+    """Broken off behind the last byte: the server has nothing from there on, and says how much it has."""
+    data = NOISE[: 1 << 21]
+    url = server.put("/a", data, cuts=[len(data)], chunked=True)
+    assert content(url) == data and server.gets() == ["", "bytes=2097152-"]
+    message = refused(server.put("/b", data, cuts=[len(data)], chunked=True, etags=['"v1"', '"v2"']))
+    assert "changed on the server" in message
+
+
 def test_weak_marks_are_compared_but_not_sent(server):
     assert content(server.put("/a", NOISE, cuts=[1_000_000], etags=['W/"v1"'])) == NOISE
 
@@ -188,6 +200,44 @@ def test_a_certificate_that_is_not_accepted_is_told_at_once(monkeypatch):
 
 def test_a_host_that_is_not_there(server):
     assert "the host cannot be reached" in refused("http://127.0.0.1:1/a") and not server.log
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, failures: list[BaseException]) -> list[float]:
+    """Let the first attempts to connect fail; returns what is appended to at each of them."""
+    attempts: list[float] = []
+    opener = web._opener()
+    original = opener.open
+
+    def attempt(*args: object, **options: object) -> object:
+        attempts.append(time.monotonic())
+        if failures:
+            raise failures.pop(0)
+        return original(*args, **options)
+
+    monkeypatch.setattr(opener, "open", attempt)
+    return attempts
+
+
+@pytest.mark.parametrize(
+    "reason", [TimeoutError("timed out"), OSError(errno.EHOSTUNREACH, "No route to host"),
+               OSError(errno.ENETUNREACH, "Network is unreachable"), ConnectionRefusedError("refused")]
+)  # fmt: skip
+def test_packets_that_are_dropped_are_a_host_that_is_not_there(server, monkeypatch, reason):
+    url = server.put("/a", NOISE)
+    attempts = failing(monkeypatch, [URLError(reason) for _ in range(9)])
+    assert "the host cannot be reached" in refused(url) and len(attempts) == 2
+
+
+def test_a_host_that_answered_before_is_given_all_the_tries(server, monkeypatch):
+    url = server.put("/a", NOISE)
+    refusal = URLError(ConnectionRefusedError("refused"))
+    attempts = failing(monkeypatch, [refusal, TimeoutError("an answer that does not come"), refusal])
+    assert content(url) == NOISE and len(attempts) == 4, "not two in a row"
+    stream = open_source(server.put("/b", NOISE, cuts=[1_000_000]))
+    with stream:
+        assert len(stream.read(10)) == 10
+        attempts = failing(monkeypatch, [refusal] * 2)
+        assert len(io.BufferedReader(stream, 1 << 17).read()) == len(NOISE) - 10 and len(attempts) == 3
 
 
 @pytest.mark.parametrize(
@@ -234,16 +284,19 @@ def test_pauses_double_up_to_a_limit_and_respect_the_server():
     for failures, most in ((1, 1), (2, 2), (3, 4), (9, 10)):
         drawn = [retry.pause(failures) for _ in range(50)]
         assert most / 2 <= min(drawn) < max(drawn) <= most
-    assert retry.pause(1, asked=5) == 5 and retry.pause(1, asked=1000) == 10
+    assert retry.pause(1, asked=5) == 5 and retry.pause(1, asked=120) == 120, "longer than our own"
+    assert retry.pause(1, asked=10_000) == 300
 
 
 def test_retry_after_is_respected(server, monkeypatch):
     waited = []
     monkeypatch.setattr(threading.Event, "wait", lambda self, seconds=None: waited.append(seconds))
     assert content(server.put("/a", b"x", statuses=[429], headers={"Retry-After": "7"})) == b"x"
-    with patience(longest=100.0):
-        assert content(server.put("/b", b"x", statuses=[429], headers={"Retry-After": "7"})) == b"x"
     assert 7 in waited and max(s for s in waited if s) == 7
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    assert content(server.put("/b", b"x", statuses=[503], headers={"Retry-After": until})) == b"x"
+    assert 90 < max(s for s in waited if s) <= 100
+    assert content(server.put("/c", b"x", statuses=[503], headers={"Retry-After": "soon"})) == b"x"
 
 
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "txt": bytes}
@@ -316,6 +369,45 @@ def test_giving_up_while_waiting_for_a_server_is_quick(server, caplog):
         source.close()
         assert time.monotonic() - began < 5
     assert not [thread for thread in threading.enumerate() if thread.name == "inflate"]
+
+
+@pytest.mark.parametrize(("etags", "words"), [(['"v1"'], ""), (['"v1"', '"v1"', '"v2"'], "changed on the")])
+def test_reading_anew_after_giving_up_has_all_its_tries(server, caplog, etags, words):
+    """The thread of the first reading waits for the server when its consumer leaves."""
+    caplog.set_level("INFO")
+    file = SourceFile(server.put("/t.txt", TEXT, cuts=[100_000, 200_000, 300_000, 0], etags=etags))
+    with patience(first=30.0, longest=30.0):
+        source = blocks(file, "plain", size=1 << 16)
+        next(source)
+        deadline = time.monotonic() + 10
+        while "trying again" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.001)
+        source.close()
+    if words:
+        with pytest.raises(InputError, match=words):
+            list(blocks(file, "plain", size=1 << 16))
+    else:
+        assert b"".join(block.data.tobytes() for block in blocks(file, "plain", size=1 << 16)) == TEXT
+        assert server.gets()[1] == "bytes=100000-", "what was received is not asked for again"
+        assert len(server.gets()) == 5
+    file.close()
+
+
+def test_a_thread_that_still_reads_does_not_disturb_the_next_reading(server, monkeypatch):
+    """It is blocked in a request, and lives longer than it is waited for."""
+    monkeypatch.setattr(inflate, "_PATIENCE", 0.01)
+    url = server.put("/t.txt", TEXT, part=100_000, delay=0.4)
+    file = SourceFile(url)
+    source = blocks(file, "plain", size=1 << 16)
+    next(source)
+    source.close()
+    left = [thread for thread in threading.enumerate() if thread.name == "inflate"]
+    assert left, "else nothing is tested"
+    server.things["/t.txt"].delay = 0.0
+    assert b"".join(block.data.tobytes() for block in blocks(file, "plain", size=1 << 16)) == TEXT
+    for thread in left:
+        thread.join(10)
+    file.close()
 
 
 def summed(path: str, **options) -> SourceFile:

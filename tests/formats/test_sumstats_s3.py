@@ -11,6 +11,7 @@ import pytest
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats import open_sumstats, s3
+from gputwas.formats.sumstats.resume import Passing
 from gputwas.formats.sumstats.sources import open_source, remote_state
 from tests.web import WebServer, patience, serving
 
@@ -92,6 +93,39 @@ def test_breaking_off_for_ever_says_how_far_it_came(server, monkeypatch):
         server.things["/bucket/t"].statuses = [400] * 99
         with pytest.raises(InputError, match=r"cannot be downloaded.*found 100,000 bytes of 988,910"):
             stream.read(1)
+
+
+@pytest.mark.parametrize("key", ["0404.txt.gz", "403/0401.txt.gz", "NO_SUCH ACCESS_DENIED's not found"])
+def test_what_a_key_is_called_says_nothing_about_an_error(server, monkeypatch, key):
+    server.put(f"/bucket/{key}".replace(" ", "%20"), TEXT, headers=MODIFIED)
+    address = f"s3://bucket/{key}"
+    for path, thing in list(server.things.items()):
+        server.things[path.replace("'", "%27")] = thing
+    thing.statuses = [400, 400]
+    assert remote_state(address).size == len(TEXT), "it was tried again"
+    thing.statuses = [403] * 9
+    with pytest.raises(InputError, match="access is refused"):
+        remote_state(address)
+    server.things.clear()
+    with pytest.raises(InputError, match="is not there"):
+        remote_state(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("When reading '{}' in bucket '{}': AWS Error UNKNOWN (HTTP status 503) during HeadObject", Passing),
+     ("When reading '{}' in bucket '{}': AWS Error UNKNOWN (HTTP status 404) during HeadObject",
+      FileNotFoundError),
+     ("When reading '{}' in bucket '{}': AWS Error NO_SUCH_KEY during GetObject", FileNotFoundError),
+     ("When reading '{}' in bucket '{}': AWS Error UNKNOWN (HTTP status 403) during GetObject",
+      PermissionError),
+     ("When reading '{}' in bucket '{}': AWS Error ACCESS_DENIED during GetObject", PermissionError),
+     ("When reading '{}' in bucket '{}': AWS Error NETWORK_CONNECTION: 404 bytes of 403 came", Passing)],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["my-403-bucket/0404.txt.gz", "404/403", "b/HTTP status 404"])
+def test_words_of_the_client(text, kind, path):
+    bucket, _, key = path.partition("/")
+    assert type(s3._told_apart(text.format(key, bucket), path)) is kind
 
 
 def test_a_pyarrow_without_s3_says_so(monkeypatch):

@@ -28,6 +28,7 @@ LONGEST_LINE = 64 << 20
 _QUEUED = 2  # blocks waiting; with one being filled and one being parsed, memory is about four blocks
 _PIECE = 1 << 20  # bytes asked for at a time: they are counted through while they are in the cache
 _ROUND = 1 << 16  # sizes differ by what is left of a last line: rounded up, one is as good as the other
+_QUICK = 0.2  # seconds in which it has seen that nobody wants more, unless it waits
 _PATIENCE = 10.0  # seconds that the end of a reading waits for its thread, which may wait for a server
 
 _MAGIC = (
@@ -171,7 +172,7 @@ def blocks(
     """
     file = as_source(path)
     counter = _Lines(first_line, numbered)
-    yield from _ahead(lambda: _blocks(file, compression, skip, counter, size, threads), file.cancel)
+    yield from _ahead(lambda: _blocks(file, compression, skip, counter, size, threads), file)
 
 
 class _Text:
@@ -317,10 +318,10 @@ def _after_last_newline(data: np.ndarray) -> int:
     return 0
 
 
-def _ahead(make: Callable[[], Iterator[Block]], cancel: Callable[[], None]) -> Iterator[Block]:
+def _ahead(make: Callable[[], Iterator[Block]], file: SourceFile) -> Iterator[Block]:
     """Run an iterator in a thread, a few items ahead of its consumer; errors come out where they are met.
 
-    `cancel` ends what the thread may be waiting for, once the consumer wants no more.
+    `file` is what it reads: the thread may be waiting for it when the consumer wants no more.
     """
     waiting: queue.Queue[Block | BaseException | None] = queue.Queue(_QUEUED)
     stop = threading.Event()
@@ -353,6 +354,9 @@ def _ahead(make: Callable[[], Iterator[Block]], cancel: Callable[[], None]) -> I
             yield item
     finally:
         stop.set()
+        thread.join(_QUICK)
         if thread.is_alive():
-            cancel()
-        thread.join(_PATIENCE)
+            abandoned = file.abandon()
+            thread.join(_PATIENCE)
+            if abandoned is not None and not thread.is_alive():
+                abandoned.close()

@@ -17,7 +17,16 @@ from typing import Protocol, TypeVar
 
 from gputwas.errors import InputError
 
-__all__ = ["Connection", "Passing", "RemoteObject", "RemoteState", "ResumingStream", "Retry", "patiently"]
+__all__ = [
+    "Connection",
+    "NoAnswerError",
+    "Passing",
+    "RemoteObject",
+    "RemoteState",
+    "ResumingStream",
+    "Retry",
+    "patiently",
+]
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +42,13 @@ class Retry:
 
     Attributes
     ----------
-    tries : requests in a row that may fail. unreached : the same for a host that cannot be reached at all.
+    tries : requests in a row that may fail. unreached : the same for a host that cannot be reached, as long as
+        nothing ever came from it.
     first, longest : seconds; the pause doubles from `first` up to `longest`, and each is drawn between half
         of that and all of it, so that many processes do not come back at once.
     timeout : seconds without a byte after which a connection has failed.
+    obeyed : the longest pause that a server may ask for; it is not cut to `longest`, for who comes back too
+        early is sent away for longer.
     """
 
     tries: int = 8
@@ -44,11 +56,12 @@ class Retry:
     first: float = 1.0
     longest: float = 60.0
     timeout: float = 60.0
+    obeyed: float = 300.0
 
     def pause(self, failures: int, asked: float | None = None) -> float:
         """Seconds to wait after so many failures in a row; `asked` is what the server asked for."""
         drawn = min(self.longest, self.first * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
-        return drawn if asked is None else min(self.longest, max(drawn, asked))
+        return drawn if asked is None else max(drawn, min(self.obeyed, asked))
 
 
 RETRY = Retry()
@@ -60,6 +73,10 @@ class Passing(Exception):
     def __init__(self, why: str, *, asked: float | None = None, unreached: bool = False) -> None:
         super().__init__(why)
         self.asked, self.unreached = asked, unreached
+
+
+class NoAnswerError(InputError):
+    """A server gives no usable answer, however often it is asked: that says nothing about the object."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +135,19 @@ class _Patience:
 
     def __init__(self, url: str, stop: threading.Event | None = None) -> None:
         self._url, self._stop = url, stop or threading.Event()
-        self._failures = 0
+        self.reset()
 
     def reset(self) -> None:
-        self._failures = 0
+        self._failures = self._unreached = 0
 
     def failed(self, failure: Passing, found: str | None = None) -> None:
-        """Wait, or raise InputError once there were too many failures."""
+        """Wait, or raise NoAnswerError once there were too many failures; `found`: what came, if anything."""
         self._failures += 1
+        self._unreached = self._unreached + 1 if failure.unreached else 0
         retry = RETRY
-        if self._failures >= (retry.unreached if failure.unreached else retry.tries):
+        if self._failures >= retry.tries or (found is None and self._unreached >= retry.unreached):
             remedy = "Check the address and the connection to the network"
-            raise InputError(
+            raise NoAnswerError(
                 f"cannot be downloaded: {failure} ({self._failures} tries in a row)",
                 path=self._url,
                 found=found,
@@ -216,12 +234,27 @@ class ResumingStream(io.RawIOBase):
 
     def pause(self) -> None:
         """Hang up unless `rewind` could go on with this connection."""
-        if self._start is None:
+        if self._start is None or self._stop.is_set():
             self.park()
 
-    def cancel(self) -> None:
-        """End a pause between two tries, from another thread: what waits there gives up."""
+    def cancel(self) -> ResumingStream:
+        """End a pause between two tries, from another thread: what waits there gives up, for good.
+
+        Returns
+        -------
+        Another stream of the same version of the object, at its first byte; it has what was received so far,
+        and nothing in common with this one, which the other thread may still be reading.
+        """
         self._stop.set()
+        successor = ResumingStream(self._remote)
+        successor._known, successor._ended = self._known, self._ended
+        start = self._start
+        if start is None:
+            successor._ended = False
+        else:  # after `_ended` was looked at: if the end was met, this is all of it
+            successor._start = bytearray(start[:])
+            successor._received = successor._good = len(successor._start)
+        return successor
 
     def close(self) -> None:
         if not self.closed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -20,7 +21,8 @@ __all__ = ["S3Object"]
 
 _PART_BYTES = 8 << 20  # each read of a part is a request of its own
 _DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_CLIENT_TOKEN_ID", "SIGNATURE_DOES_NOT_MATCH",
-           "UNRECOGNIZED_CLIENT", "403", "401")  # fmt: skip
+           "UNRECOGNIZED_CLIENT")  # fmt: skip
+_STATUS = re.compile(r"\b(?:HTTP status|status code|response code):? (\d{3})\b", re.IGNORECASE)
 
 Result = TypeVar("Result")
 
@@ -39,11 +41,11 @@ class S3Object:
     def state(self) -> RemoteState:
         """Size, ETag and time of change."""
         with self._open() as file:
-            return _state(file)
+            return self._passing(lambda: _state(file))
 
     def connect(self, start: int, known: RemoteState | None) -> _S3Connection:
         """Open the object at byte `start`."""
-        return _S3Connection(self._open(), start)
+        return _S3Connection(self._open(), start, self._passing)
 
     def _open(self) -> Any:
         """An Arrow file; credentials are tried first where there is a sign of any, else last."""
@@ -51,7 +53,7 @@ class S3Object:
         denied: OSError | None = None
         for anonymous in ways:
             try:
-                return _passing(lambda: self._file(anonymous))  # noqa: B023
+                return self._passing(lambda: self._file(anonymous))  # noqa: B023
             except FileNotFoundError as error:
                 raise InputError(
                     "is not there", path=self.url, remedy="Check bucket and key: aws s3 ls."
@@ -76,11 +78,20 @@ class S3Object:
             ) from error
         return system.open_input_file(self._path)
 
+    def _passing(self, call: Callable[[], Result]) -> Result:
+        """Make a call; errors of the client come as FileNotFoundError, PermissionError or `Passing`."""
+        try:
+            return call()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            raise _told_apart(str(error), self._path) from error
+
 
 class _S3Connection:
-    def __init__(self, file: Any, start: int) -> None:
-        self.state = _passing(lambda: _state(file))
-        self._file, self._next = file, start
+    def __init__(self, file: Any, start: int, passing: Callable[[Callable[[], Any]], Any]) -> None:
+        self.state: RemoteState = passing(lambda: _state(file))
+        self._file, self._next, self._passing = file, start, passing
         self._part = memoryview(b"")
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -88,7 +99,7 @@ class _S3Connection:
             size = min(_PART_BYTES, (self.state.size or 0) - self._next)
             if size <= 0:
                 return 0
-            self._part = memoryview(_passing(lambda: self._file.read_at(size, self._next)))
+            self._part = memoryview(self._passing(lambda: self._file.read_at(size, self._next)))
             self._next += len(self._part)
         count = min(len(buffer), len(self._part))
         buffer[:count] = self._part[:count]
@@ -109,19 +120,21 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _passing(call: Callable[[], Result]) -> Result:
-    """Make a call; errors of the client come as FileNotFoundError, PermissionError or `Passing`."""
-    try:
-        return call()
-    except (FileNotFoundError, PermissionError):
-        raise
-    except OSError as error:
-        text = str(error)
-        if any(mark in text for mark in _DENIED):
-            raise PermissionError(text) from error
-        if "NO_SUCH" in text or "404" in text or "not found" in text:
-            raise FileNotFoundError(text) from error
-        raise Passing(text.split("\n", 1)[0][:300]) from error
+def _told_apart(text: str, path: str) -> Exception:
+    """The kind of an error of Arrow's client, which says it in words only.
+
+    `path` is bucket/key: both stand in the text, and a key may well be called 0404.txt.gz or NO_SUCH.
+    """
+    bucket, _, key = path.partition("/")
+    said = text
+    for name in (path, key, bucket):  # the longest first
+        said = said.replace(f"'{name}'", "''")
+    status = {found[1] for found in _STATUS.finditer(said)}
+    if status & {"401", "403"} or any(mark in said for mark in _DENIED):
+        return PermissionError(text)
+    if "404" in status or "NO_SUCH" in said or "Bucket '' not found" in said:
+        return FileNotFoundError(text)
+    return Passing(text.split("\n", 1)[0][:300])
 
 
 @functools.cache

@@ -173,10 +173,17 @@ class SourceFile:
         if self._remote is not None:
             self._remote.park()
 
-    def cancel(self) -> None:
-        """End waiting for a server, from another thread."""
-        if self._remote is not None:
-            self._remote.cancel()
+    def abandon(self) -> io.RawIOBase | None:
+        """Make the thread that reads a URL give up; the next reading has nothing to do with that one.
+
+        Returns
+        -------
+        The stream that is read no more, to be closed as soon as that thread has ended; None of a local file.
+        """
+        if self._remote is None:
+            return None
+        abandoned, self._remote = self._remote, self._remote.cancel()
+        return abandoned
 
     def close(self) -> None:
         """Hang up for good."""

@@ -6,20 +6,25 @@ requests where the server knows them (RFC 9110, section 14). Proxies come from t
 
 from __future__ import annotations
 
+import errno
 import functools
 import http.client
+import io
 import logging
 import re
 import socket
 import ssl
 import urllib.request
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 
 import gputwas
 from gputwas.errors import InputError
 from gputwas.formats.sumstats import resume
-from gputwas.formats.sumstats.resume import Passing, RemoteState
+from gputwas.formats.sumstats.resume import NoAnswerError, Passing, RemoteState
 
 __all__ = ["WebObject"]
 
@@ -27,7 +32,9 @@ log = logging.getLogger(__name__)
 
 _PASSING_CODES = (408, 425, 429, 500, 502, 503, 504)
 _HEAD_REFUSED = (400, 401, 403, 405, 501)  # also of signed URLs, which hold for GET only
+_NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 _SKIP_BYTES = 1 << 18
+_UNSATISFIED_RANGE = re.compile(r"bytes\s+\*/(\d+)")  # RFC 9110, 14.4, with status 416
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)")
 
 
@@ -67,6 +74,8 @@ class WebObject:
         try:
             response = self._request("GET", headers)
         except _Refused as refused:
+            if start and refused.size == start:  # nothing was missing but the end itself
+                return _WebConnection(io.BytesIO(), refused.state)
             raise refused.as_error(self.url, behind_end=start > 0) from refused
         connection = _WebConnection(response, _state(response))
         if not start and connection.state.size is None and not _chunked(response):
@@ -108,7 +117,7 @@ class WebObject:
                     raise Passing(
                         f"the server answers {error.code} {error.reason}", asked=_asked(error)
                     ) from error
-                raise _Refused(error.code, error.reason) from error
+                raise _Refused(error.code, error.reason, error.headers) from error
         except URLError as error:
             raise _unreached(self.url, error.reason) from error
         except (http.client.InvalidURL, UnicodeError, ValueError) as error:
@@ -118,7 +127,7 @@ class WebObject:
 
 
 class _WebConnection:
-    def __init__(self, response: http.client.HTTPResponse, state: RemoteState) -> None:
+    def __init__(self, response: http.client.HTTPResponse | io.BytesIO, state: RemoteState) -> None:
         self._response, self.state = response, state
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -140,11 +149,15 @@ class _WebConnection:
 
 
 class _Refused(Exception):
-    """An answer that waiting will not mend, with its code."""
+    """An answer that waiting will not mend, with its code, and the object's size if the server says it."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, headers: Message | None = None) -> None:
         super().__init__(f"the server answers {code} {reason}".rstrip())
         self.code = code
+        said: Message = Message() if headers is None else headers
+        given = _UNSATISFIED_RANGE.match(said.get("Content-Range", "")) if code == 416 else None
+        self.size = None if given is None else int(given[1])
+        self.state = RemoteState(self.size, said.get("ETag"), said.get("Last-Modified"))
 
     def as_error(self, url: str, *, behind_end: bool = False) -> InputError:
         """Say it to the user; `behind_end`: the request was for what follows a part that came before."""
@@ -203,8 +216,16 @@ def _strong(known: RemoteState) -> str | None:
 
 
 def _asked(error: HTTPError) -> float | None:
+    """Seconds that the server wants us to wait: it says so, or until when (RFC 9110, 10.2.3)."""
     text = error.headers.get("Retry-After", "") if error.headers is not None else ""
-    return float(text) if text.isdigit() else None
+    if text.isdigit():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def _unreached(url: str, reason: object) -> Exception:
@@ -216,10 +237,12 @@ def _unreached(url: str, reason: object) -> Exception:
             remedy="If a proxy of your site signs it, name its certificate: SSL_CERT_FILE=/path/to/ca.pem.",
         )
     if isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME:
-        return InputError("there is no such host", path=url, remedy="Check the address and the network.")
+        return NoAnswerError("there is no such host", path=url, remedy="Check the address and the network.")
     if isinstance(reason, str) and "unknown url type" in reason:
         return InputError(f"cannot be downloaded ({reason})", path=url)
-    if isinstance(reason, socket.gaierror | ConnectionRefusedError):
+    # A timeout here is that of connecting: one of an answer that does not come is no URLError.
+    unreached = isinstance(reason, socket.gaierror | ConnectionRefusedError | TimeoutError)
+    if unreached or (isinstance(reason, OSError) and reason.errno in _NO_WAY):
         return Passing(f"the host cannot be reached ({_words(reason)})", unreached=True)
     return Passing(_words(reason))
 
