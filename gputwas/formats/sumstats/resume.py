@@ -42,8 +42,8 @@ class Retry:
 
     Attributes
     ----------
-    tries : requests in a row that may fail. unreached : the same for a host that cannot be reached, as long as
-        nothing ever came from it.
+    tries : requests in a row that may fail. unreached : the same for a host that cannot be reached, as
+        long as nothing ever came from it.
     first, longest : seconds; the pause doubles from `first` up to `longest`, and each is drawn between half
         of that and all of it, so that many processes do not come back at once.
     timeout : seconds without a byte after which a connection has failed.
