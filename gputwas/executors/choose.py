@@ -63,10 +63,16 @@ def available_cores() -> int:
 
 @dataclass(frozen=True)
 class Share:
-    """What a job may use of its machine: so many threads, and one of so many parts of the memory."""
+    """What a job may use of its machine.
+
+    Attributes
+    ----------
+    threads : so many. parts, device_parts : one of so many parts of the memory, of that of its GPU.
+    """
 
     threads: int
     parts: int
+    device_parts: int = 1
 
 
 def share_of_worker(executor: Executor | None, jobs: int) -> Share:
@@ -74,7 +80,8 @@ def share_of_worker(executor: Executor | None, jobs: int) -> Share:
     here = getattr(executor, "n_here", 1)
     together = max(1, min(here, jobs))
     if executor is None or here > 1:
-        return Share(max(1, available_cores() // together), together)
+        devices = max(1, getattr(executor, "n_devices", 1))
+        return Share(max(1, available_cores() // together), together, -(-together // devices))
     return Share(getattr(executor, "threads_each", 1), 1)
 
 

@@ -37,6 +37,7 @@ class LocalExecutor(Executor):
     Attributes
     ----------
     n_workers : their number, and so of jobs at a time. n_here : of them, those that share this machine.
+    n_devices : GPUs that they were given, 0 for none.
 
     Processes are spawned, not forked: readers have threads, and a fork copies locks that a thread holds.
 
@@ -52,9 +53,12 @@ class LocalExecutor(Executor):
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="gputwas-worker")
         self._idle: LifoQueue[_Process] = LifoQueue()  # the last one used is warm
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        given: set[str] = set()
         for worker in reversed(range(workers)):
             device = device_of_worker(worker, devices, visible) if devices else None
+            given.update([] if device is None else [device])
             self._idle.put(_Process({} if device is None else {"CUDA_VISIBLE_DEVICES": device}))
+        self.n_devices = len(given)
         self._given_up = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

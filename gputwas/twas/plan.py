@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from gputwas.backends.memory import units_that_fit
 from gputwas.errors import ResourceError
 from gputwas.executors.choose import available_cores
+from gputwas.kernels.launch import TRAIT_PADDING
 from gputwas.twas import streams, tiles
+from gputwas.twas.dense_blocks import RESIDENT_SHARE, trait_tile
 from gputwas.twas.products import MOST_GATHERED
 from gputwas.twas.variance import MOST_TRIANGLE_ENTRIES
 
@@ -26,6 +28,7 @@ ENTRY_BYTES = 96  # CSR entry in operator and tiles or products, temporaries whi
 MODEL_BYTES = 80
 TRIANGLE_BYTES = 48  # entry of a group of quadratic forms: six arrays of eight bytes
 GATHERED_BYTES = 32  # value gathered by the padded way: z and beta as they are, and as terms of the sums
+MASK_BYTES = 10  # of one variant, while the bits of a pattern are packed on a device
 PATTERN_BYTES = 4 + 8 + 1  # SNPs used, var_g and status of one model
 SCORE_BYTES = 48  # of one model and trait while a tissue is scored: sums, variances and results, float64
 
@@ -100,6 +103,7 @@ def make_plan(
     threads: int = 1,
     way: str = "tiled",
     device_budget: int | None = None,
+    ld_on_device: bool = False,
 ) -> Plan:
     """Choose how many traits to hold at once.
 
@@ -108,6 +112,7 @@ def make_plan(
     budget : bytes. item_bytes : of one value in the store, 4 or 8.
     threads : most groups of traits scored at once on the processor; the other ways take one at a time.
     way : see `Plan`. device_budget : bytes free on a device with memory of its own, None where there is none.
+    ld_on_device : LD stays there, see `gputwas.twas.variance.ld_stays_on_device`.
 
     Raises
     ------
@@ -118,9 +123,13 @@ def make_plan(
     fixed = _fixed_bytes(size, block, item_bytes, way)
     per_trait = _bytes_per_trait(size, item_bytes, way)
     most = {"tiled": tiles.WIDTH * threads, "streamed": streams.WIDTH}.get(way, block)
-    batch = units_that_fit(budget, fixed, per_trait, most=min(most, block))
+    most = min(most, block)
+    tile = trait_tile(on_device=device_budget is not None) if way == "dense" else 1  # paid for as a whole
+    what = f"group of up to {tile} traits" if tile > 1 else "trait"
+    tiles_held = units_that_fit(budget, fixed, tile * per_trait, most=-(-most // tile), what=what)
+    batch = min(most, tiles_held * tile)
     if device_budget is not None:
-        batch = _batch_on_device(size, device_budget, batch, item_bytes)
+        batch = _batch_on_device(size, device_budget, batch, item_bytes, way, ld_on_device)
     threads = min(threads, batch)
     width = batch // threads
     return Plan(
@@ -128,7 +137,7 @@ def make_plan(
         width=width,
         threads=threads,
         way=way,
-        memory=fixed + width * threads * per_trait,
+        memory=fixed + _whole(width * threads, tile) * per_trait,
         bytes_read=size.traits * size.variants * 8,
         bytes_written=size.traits * size.models * 2 * item_bytes,
     )
@@ -167,20 +176,52 @@ def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
     return fixed
 
 
-def _batch_on_device(size: StudySize, budget: int, most: int, item_bytes: int) -> int:
-    """Traits that the device holds: z and beta in two layouts and all results, in every slot."""
-    fixed = size.entries * (4 + 8 + 8) + size.models * (8 + 8)
-    fixed += size.triangles * 8  # LD, for var_g; it stays on the host where it does not fit
-    if fixed > budget // 2:
-        fixed -= size.triangles * 8
-    per_trait = size.variants * (4 + 4) * 2 + size.models * 2 * item_bytes
-    per_trait *= streams.SLOTS
-    if fixed + per_trait > budget:
-        raise ResourceError(
-            f"one trait needs {_amount(fixed + per_trait)} on the device, where {_amount(budget)} are free; "
-            "end what else runs there, or use --backend numpy"
-        )
-    return int(min(most, (budget - fixed) // per_trait))
+def _batch_on_device(
+    size: StudySize, budget: int, most: int, item_bytes: int, way: str, ld_on_device: bool
+) -> int:
+    """Traits that the device holds, at most so many."""
+    fixed = _fixed_on_device(size, way, ld_on_device)
+    if way == "dense":
+        budget -= budget // RESIDENT_SHARE  # matrices kept from one batch to the next
+    for traits in range(most, 0, -1):
+        needed = fixed + _bytes_on_device(size, traits, item_bytes, way)
+        if needed <= budget:
+            return traits
+    raise ResourceError(
+        f"one trait needs {_amount(needed)} on the device, where {_amount(budget)} are free; "
+        "end what else runs there, or use --backend numpy"
+    )
+
+
+def _fixed_on_device(size: StudySize, way: str, ld_on_device: bool) -> int:
+    """The models on the device, and what patterns of missing SNPs take that are computed side by side."""
+    fixed = 0
+    if way in ("streamed", "csr"):
+        fixed += size.entries * (4 + 8 + 8) + size.models * 8
+    if way == "padded":
+        fixed += MOST_GATHERED * GATHERED_BYTES
+    if ld_on_device:
+        fixed += size.entries * (4 + 8 + 4) + size.models * 3 * 8 + size.triangles * 8
+        pattern = size.variants * MASK_BYTES + size.models * PATTERN_BYTES
+    else:
+        pattern = min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
+    return fixed + pattern * (min(available_cores(), MOST_COPIERS) if way == "streamed" else 1)
+
+
+def _bytes_on_device(size: StudySize, traits: int, item_bytes: int, way: str) -> int:
+    """What a batch of traits takes on the device beside the models."""
+    if way == "dense":  # z and beta as they come (4 + 4) and in float64 (8 + 8), unknown beta (8), masks (3)
+        return _whole(traits, trait_tile(on_device=True)) * size.variants * 35
+    both = size.variants * (4 + 4)
+    if way == "streamed":  # columns, the same as padded rows, results, and var_g: a pattern in each trait
+        group = both * (traits + _whole(traits, TRAIT_PADDING))
+        return streams.SLOTS * (group + traits * (size.models * (2 * item_bytes + 8) + 4))
+    return traits * (both * 2 + size.models * (8 + 8))
+
+
+def _whole(traits: int, tile: int) -> int:
+    """Traits in as many tiles as these take."""
+    return -(-traits // tile) * tile
 
 
 def _amount(size: int) -> str:

@@ -16,6 +16,7 @@ from gputwas.executors.choose import available_cores
 from gputwas.twas.plan import BLOCK_SIZE, Plan, StudySize, make_plan
 from gputwas.twas.products import way_of_scoring
 from gputwas.twas.selection import Selection
+from gputwas.twas.variance import ld_stays_on_device
 
 __all__ = ["AssociateSettings", "SetUp", "plan_selection"]
 
@@ -67,8 +68,13 @@ class SetUp:
     plan: Plan
 
 
-def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Backend, method: str) -> Plan:
-    """How the work is cut for these settings; `method` is settled. Raises as `make_plan`."""
+def plan_selection(
+    chosen: Selection, settings: AssociateSettings, backend: Backend, method: str, *, device_parts: int = 1
+) -> Plan:
+    """How the work is cut for these settings; `method` is settled. Raises as `make_plan`.
+
+    `device_parts` processes share a device.
+    """
     models = chosen.models
     slices = [models.tissue_slice(tissue) for tissue in models.tissues]
     size = StudySize(
@@ -77,8 +83,11 @@ def plan_selection(chosen: Selection, settings: AssociateSettings, backend: Back
         largest_tissue=max((rows.stop - rows.start for rows in slices), default=0),
         mapped=chosen.rows is not None,
     )  # fmt: skip
+    free = backend.free_memory()
     return make_plan(
         size, memory_budget(settings.memory), item_bytes=np.dtype(settings.precision).itemsize,
         block_size=settings.block_size, threads=settings.workers or available_cores(),
-        way=way_of_scoring(backend, method), device_budget=backend.free_memory(),
+        way=way_of_scoring(backend, method),
+        device_budget=None if free is None else free // device_parts,
+        ld_on_device=ld_stays_on_device(models.ld.nbytes, backend),
     )  # fmt: skip

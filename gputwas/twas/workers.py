@@ -147,7 +147,9 @@ def _answer(question: _Question) -> SetUp:
     try:
         chosen, scorer = _prepared(question.place)
         chosen = replace(chosen, traits=list(question.traits))
-        plan = plan_selection(chosen, settings, scorer.backend, scorer.method)
+        plan = plan_selection(
+            chosen, settings, scorer.backend, scorer.method, device_parts=share.device_parts
+        )
     except MemoryError as error:
         raise _out_of_memory(question) from error
     backend = scorer.backend

@@ -116,10 +116,19 @@ def test_workers_share_the_cores_and_the_memory_of_their_machine(monkeypatch):
 
     assert share_of_worker(None, 9) == Share(16, 1), "this process has everything"
     with LocalExecutor(4) as local:
-        assert share_of_worker(local, 100) == Share(4, 4)
-        assert share_of_worker(local, 3) == Share(5, 3), "there is work for three only"
+        assert share_of_worker(local, 100) == Share(4, 4, 4), "were there a GPU, all would use it"
+        assert share_of_worker(local, 3) == Share(5, 3, 3), "there is work for three only"
     with LocalExecutor(64) as many:
-        assert share_of_worker(many, 100) == Share(1, 64)
+        assert share_of_worker(many, 100) == Share(1, 64, 64)
     assert share_of_worker(Cluster(), 100) == Share(3, 1), "its workers have memory of their own"
     with ThreadPoolExecutor(4) as foreign:
         assert share_of_worker(foreign, 100) == Share(1, 1)
+
+
+def test_workers_share_the_memory_of_their_gpu(monkeypatch):
+    monkeypatch.setattr("gputwas.executors.choose.available_cores", lambda: 16)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    for workers, jobs, parts in ((2, 100, 1), (4, 100, 2), (5, 100, 3), (5, 2, 1)):
+        with LocalExecutor(workers, devices=2) as local:
+            assert local.n_devices == 2
+            assert share_of_worker(local, jobs).device_parts == parts

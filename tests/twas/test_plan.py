@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_small_amounts_are_not_said_to_be_nothing() -> None:
 @given(
     st.integers(10**8, 10**11),
     st.integers(1, 64),
-    st.sampled_from(["tiled", "streamed", "csr", "padded"]),
+    st.sampled_from(["tiled", "streamed", "csr", "padded", "dense"]),
     st.sampled_from([4, 8]),
 )
 def test_plan_fits_the_budget_or_is_refused(budget: int, threads: int, way: str, item: int) -> None:
@@ -74,6 +75,62 @@ def test_a_small_device_gets_smaller_batches() -> None:
     assert 1 <= tight.batch_size < 50
     with pytest.raises(ResourceError, match=r"GB on the device.*--backend numpy"):
         make_plan(PAPER, 10**11, item_bytes=4, way="csr", device_budget=10**8)
+
+
+def on_device(gb: float, way: str = "streamed", **other: bool) -> int:
+    return make_plan(
+        PAPER,
+        10**12,
+        item_bytes=4,
+        way=way,
+        device_budget=int(gb * 1e9),
+        **other,  # type: ignore[arg-type]
+    ).batch_size
+
+
+def test_rows_on_the_device_are_counted_as_they_are_padded() -> None:
+    """One trait takes the rows of 32, in each of two groups: 2 x 1.3 million x 33 x 8 bytes."""
+    assert on_device(8) == 64
+    least = 2 * PAPER.variants * 8 * 33 / 1e9
+    fixed = 16 * 0.192 + 0.102  # patterns computed side by side, models
+    assert on_device(least + fixed + 0.1) >= 1
+    with pytest.raises(ResourceError, match="on the device"):
+        on_device(least)
+
+
+def test_ld_that_stays_on_the_device_takes_room_there() -> None:
+    many = replace(PAPER, triangles=600_000_000)  # 4.8 GB
+    plans = [
+        make_plan(many, 10**12, item_bytes=4, way="streamed", device_budget=6 * 10**9, ld_on_device=there)
+        for there in (False, True)
+    ]
+    assert plans[0].batch_size > plans[1].batch_size
+
+
+def test_var_g_of_a_pattern_in_every_trait_is_counted() -> None:
+    """Many models and few variants: results take 8 bytes of a model and trait, var_g as many again."""
+    size = replace(PAPER, variants=1000, models=10_000_000, entries=10_000_000, triangles=1000)
+    budget = 4 * 10**9
+    plan = make_plan(size, 10**12, item_bytes=4, way="streamed", device_budget=budget)
+    assert plan.batch_size * 2 * size.models * 16 < budget < (plan.batch_size + 12) * 2 * size.models * 16
+
+
+def test_the_dense_way_pays_for_whole_tiles() -> None:
+    """A tile takes 128 columns of 35 bytes a variant, filled or not; a quarter is for the matrices."""
+    tile = 128 * PAPER.variants * 35 / 1e9
+    assert on_device(tile / 0.75 + 0.3, "dense") == 128
+    with pytest.raises(ResourceError, match="on the device"):
+        on_device(tile / 0.75 - 0.1, "dense")
+    on_host = make_plan(PAPER, 10**11, item_bytes=4, way="dense")
+    assert on_host.batch_size == 128
+    per_tile = 32 * (41 * PAPER.variants + 16 * PAPER.models + 48 * PAPER.largest_tissue)
+    cramped = make_plan(PAPER, on_host.memory - 1, item_bytes=4, way="dense")
+    assert (cramped.batch_size, on_host.memory - cramped.memory) == (96, per_tile)
+    few = replace(PAPER, traits=3)
+    with pytest.raises(ResourceError, match="one group of up to 32 traits needs"):
+        make_plan(
+            few, make_plan(few, 10**11, item_bytes=4, way="dense").memory - 1, item_bytes=4, way="dense"
+        )
 
 
 RUN = """
