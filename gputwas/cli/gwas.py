@@ -86,9 +86,10 @@ PvalueFix = Annotated[
     float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
 ]
 Build = Annotated[str | None, typer.Option("--build", help="Genome build of the files, for messages.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", "-j", help="Short for --executor local:N (default: cores).", min=1)
-]
+_WORKERS_HELP = (
+    "Short for --executor local:N; never more than traits (default: one per 4 traits, at most one per core)."
+)
+Workers = Annotated[int | None, typer.Option("--workers", "-j", help=_WORKERS_HELP, min=1)]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Read the other traits although one failed; exit 3 at the end.")
 ]
@@ -187,7 +188,7 @@ def import_(
         checksum=checksum,
     )  # fmt: skip
     if executor is None:
-        executor = f"local:{workers or _workers(len(entries))}"
+        executor = f"local:{_workers(workers, len(entries))}"
     table = import_gwas(
         entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,
         palindromes=palindromes, min_found=min_found, executor=executor, keep_going=keep_going,
@@ -200,11 +201,14 @@ def import_(
         raise typer.Exit(3)
 
 
-def _workers(n_traits: int) -> int:
-    """One process per core, but none for fewer traits than it is worth starting one for."""
-    import os
+def _workers(asked: int | None, n_traits: int) -> int:
+    """Processes that read: as many as asked for, or one per core but none for fewer than four traits.
 
-    return max(1, min(os.cpu_count() or 1, n_traits // 4))
+    More than there are traits would only keep each from using the cores that the others leave idle.
+    """
+    from gputwas.executors.choose import available_cores
+
+    return max(1, min(available_cores(), n_traits // 4) if asked is None else min(asked, n_traits))
 
 
 def _show_report(table: pa.Table) -> None:
@@ -240,9 +244,9 @@ def check(
     Example: gputwas gwas check 0001.txt.gz --models models
     """
     import functools
-    import os
 
     from gputwas.cli.lean import without_pandas
+    from gputwas.executors.choose import available_cores
     from gputwas.formats.sumstats import open_sumstats
     from gputwas.formats.sumstats.sources import SourceFile
 
@@ -250,7 +254,7 @@ def check(
     from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, read_trait
 
     given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}
-    given |= {"opener": functools.cache(SourceFile), "threads": os.cpu_count() or 1}  # URLs: one download
+    given |= {"opener": functools.cache(SourceFile), "threads": available_cores()}  # URLs: one download
     reader = open_sumstats(files, parity=mode == "parity", **given)
     layout = reader.layout
     print_table(("role", "column"), layout.columns.items())

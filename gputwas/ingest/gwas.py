@@ -16,94 +16,45 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from threading import Event
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from gputwas.errors import GputwasError, InputError, ResourceError, UsageError
-from gputwas.executors.choose import open_executor
-from gputwas.executors.jobs import kept_in_process, run_jobs, shared_folder, this_process
-from gputwas.formats.sumstats.checksums import Checksum
-from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats, resolve_paths
+from gputwas.errors import GputwasError, InputError, UsageError
+from gputwas.executors.choose import open_executor, share_of_worker
+from gputwas.executors.jobs import run_jobs, this_process
+from gputwas.formats.sumstats.reader import resolve_paths
 from gputwas.formats.sumstats.sources import is_url
-from gputwas.ingest.panel import worth_scanning
+from gputwas.ingest.jobs import (
+    GwasOptions,
+    TraitInput,
+    TraitJob,
+    how_read,
+    import_one,
+    open_trait,
+    panel_key,
+)
 from gputwas.ingest.report import import_report
-from gputwas.ingest.sources import FileState, FileStates, InputFiles, input_hash, same_by_state
-from gputwas.ingest.trait import MIN_FOUND, ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
+from gputwas.ingest.sources import (
+    FileState,
+    FileStates,
+    InputFiles,
+    input_hash,
+    same_by_state,
+    with_checksums,
+)
+from gputwas.ingest.trait import MIN_FOUND
 from gputwas.ingest.zscores import PVALUE_FIX
 from gputwas.progress import progress
 from gputwas.stores.gwas import GwasStore
-from gputwas.stores.manifest import Manifest, to_plain
+from gputwas.stores.manifest import to_plain
 from gputwas.variants.align import Mode, Palindromes
 
-__all__ = [
-    "GwasOptions",
-    "PanelFilter",
-    "PanelIndex",
-    "TraitInput",
-    "TraitStatistics",
-    "import_gwas",
-    "read_trait",
-]
+__all__ = ["GwasOptions", "TraitInput", "import_gwas"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TraitInput:
-    """One trait to import.
-
-    Attributes
-    ----------
-    trait : its name, unique in the store.
-    paths : its file or URL, or several that are read one after the other (one per chromosome).
-    n, h2, h2_se : sample size, heritability and its standard error, if known.
-    build : genome build of the positions, if known.
-    dialect : name of the file's dialect; None = told from the header.
-    columns : role -> header name; None = as the dialect has it.
-    separator, skip_until_header, handle_empty_columns : how to read an unusual file.
-    effect : "beta" or "log_odds": what the effect sizes are to be called; None = told from the file.
-    annotation : anything else that is to be kept with the trait (modality, atlas ...).
-    checksums : by path, what the bytes of a file must add up to.
-    """
-
-    trait: str
-    paths: tuple[str, ...]
-    n: float | None = None
-    h2: float | None = None
-    h2_se: float | None = None
-    build: str | None = None
-    dialect: str | None = None
-    columns: Mapping[str, str] | None = None
-    separator: str | None = None
-    skip_until_header: str | None = None
-    handle_empty_columns: bool = False
-    effect: str | None = None
-    annotation: Mapping[str, Any] = field(default_factory=dict)
-    checksums: Mapping[str, tuple[Checksum, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class GwasOptions:
-    """How rows become statistics; the same for all traits of a store, see `read_trait`."""
-
-    mode: Mode = "strict"
-    keep_non_rsid: bool | None = None
-    pvalue_fix: float = PVALUE_FIX
-    palindromes: Palindromes = "infer"
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("mode", self.mode, ("strict", "parity")),
-            ("palindromes", self.palindromes, ("infer", "forward", "drop")),
-        ):
-            if value not in known:
-                raise UsageError(f"{name} is {' or '.join(known)}, not {value!r}")
-        if not 0 <= self.pvalue_fix <= 1:
-            raise UsageError(f"the stand-in for p = 0 must be between 0 and 1, not {self.pvalue_fix}")
 
 
 def import_gwas(
@@ -167,10 +118,16 @@ def import_gwas(
             stored = set(store.traits)
             known = {t.trait: store.metadata(t.trait) for t in traits if t.trait in stored}
             states.look(path for t in traits if t.trait in stored for path in t.paths)
-            for trait in traits:
-                if trait.trait in stored:
-                    _check_same_input(trait, known[trait.trait], out, states)
-            updated = {t.trait for t in traits if t.trait in stored and _update(store, t, known[t.trait])}
+            files = {
+                t.trait: _check_same_input(t, known[t.trait], out, states)
+                for t in traits
+                if t.trait in stored
+            }
+            updated = {
+                t.trait
+                for t in traits
+                if t.trait in stored and _update(store, t, known[t.trait], files[t.trait])
+            }
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
                 log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
@@ -233,19 +190,24 @@ def _panel_table(panel: pa.Table | str | os.PathLike[str]) -> pa.Table:
 
 def _check_same_input(
     trait: TraitInput, metadata: Mapping[str, Any], out: str | os.PathLike[str], states: FileStates
-) -> None:
+) -> list[dict[str, Any]]:
     """Refuse a stored trait whose files or reading options are others now.
 
-    Files that have the size and time of change that they had are not read again to compare them.
+    Files that have the size and time of change that they had are not read again to compare them, unless a
+    checksum is new.
+
+    Returns
+    -------
+    What is known of the files now: what metadata say, and the checksums that were compared.
     """
     known = metadata.get("files", [])
     now = [states.of(path) for path in trait.paths]
-    before, how = metadata.get("how") or {}, _how(trait)
+    before, how = metadata.get("how") or {}, how_read(trait)
     same = same_by_state(known, now, trait.checksums)
     if same is None:
-        same = metadata["input_hash"] == input_hash(trait.paths, before)
+        same = metadata["input_hash"] == input_hash(trait.paths, before, trait.checksums)
     if same and before == how:
-        return
+        return with_checksums(known, trait.paths, trait.checksums)
     if same:
         raise InputError(
             f"the trait {trait.trait!r} is in the store, read with other options",
@@ -269,12 +231,15 @@ def _changed_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(f"{name} {before.get(name)!r} -> {now[name]!r}" for name in names)
 
 
-def _update(store: GwasStore, trait: TraitInput, metadata: Mapping[str, Any]) -> bool:
+def _update(
+    store: GwasStore, trait: TraitInput, metadata: Mapping[str, Any], files: list[dict[str, Any]]
+) -> bool:
     """Bring what is said about a stored trait up to date with what is given; returns whether it was not.
 
     What is not given stays as it is; z and effects stay as they are in any case.
     """
     given: dict[str, Any] = {name: getattr(trait, name) for name in ("n", "h2", "h2_se", "build")}
+    given["files"] = files or None  # stores of early versions do not say
     if metadata.get("effect") != "none":
         given["effect"] = trait.effect
     given["annotation"] = dict(metadata.get("annotation") or {})
@@ -298,7 +263,7 @@ def _check_heads(traits: Sequence[TraitInput], options: GwasOptions, keep_going:
             continue  # that they are there is known already
         try:
             with InputFiles(trait.paths) as files:
-                _opened(trait, trait.paths, options, opener=files.opener)
+                open_trait(trait, trait.paths, options, opener=files.opener)
         except GputwasError as error:
             if not keep_going:
                 raise
@@ -308,55 +273,6 @@ def _check_heads(traits: Sequence[TraitInput], options: GwasOptions, keep_going:
                 return
     if first is not None:
         raise first
-
-
-def _how(trait: TraitInput) -> dict[str, Any]:
-    """The part of a trait's entry that decides how its files are read."""
-    return {
-        "dialect": trait.dialect,
-        "columns": dict(trait.columns) if trait.columns is not None else None,
-        "separator": trait.separator,
-        "skip_until_header": trait.skip_until_header,
-        "handle_empty_columns": bool(trait.handle_empty_columns),
-    }
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a worker, perhaps on another machine, has to know to import a trait."""
-
-    trait: TraitInput
-    options: GwasOptions
-    min_found: float
-    store: str  # absolute
-    manifest: Manifest
-    start: str  # the folder that relative paths start from
-    threads: int  # that may inflate one file
-
-    def __str__(self) -> str:
-        return f"trait {self.trait.trait!r}"
-
-    def open_store(self) -> GwasStore:
-        """The store, to add to it; refused if it is not, or not any more, the one of this run."""
-        store = GwasStore.open(shared_folder(self.store), as_worker=True)
-        if store.manifest != self.manifest:
-            raise InputError("another process began the store anew", path=self.store)
-        return store
-
-    def paths(self) -> list[str]:
-        """The trait's files, wherever the worker was started."""
-        if os.getcwd() == self.start:
-            return list(self.trait.paths)
-        return [path if "://" in path else os.path.join(self.start, path) for path in self.trait.paths]
-
-
-@dataclass(frozen=True)
-class _Imported:
-    """What the process that waits has to say about a trait that a worker stored."""
-
-    layout: str
-    warnings: tuple[str, ...]
-    process: str
 
 
 def _import_missing(
@@ -372,12 +288,14 @@ def _import_missing(
     if not todo:
         return failures
     place = os.path.abspath(store.path), store.manifest, os.getcwd()
-    threads = (os.cpu_count() or 1) if executor is None else 1  # several processes have the cores already
-    jobs = [_Job(trait, options, min_found, *place, threads) for trait in todo]
+    # Processes of this machine share its cores; those of others are as busy as their owner wants them to be.
+    here = executor is None or hasattr(executor, "n_here")
+    threads = share_of_worker(executor, len(todo)).threads if here else 1
+    jobs = [TraitJob(trait, options, min_found, *place, threads, panel_key(store)) for trait in todo]
     stop = Event()
     layout = ""  # said again only when it changes: thousands of files of one kind are one line
     with progress("reading GWAS", len(todo), "traits") as shown:
-        for position, result in run_jobs(_import_one, jobs, executor, stop=stop):
+        for position, result in run_jobs(import_one, jobs, executor, stop=stop):
             name = todo[position].trait
             if isinstance(result, GputwasError):
                 failures[name] = result
@@ -397,63 +315,3 @@ def _import_missing(
     if failures and not keep_going:
         raise next(failures[trait.trait] for trait in todo if trait.trait in failures)
     return failures
-
-
-def _import_one(job: _Job) -> _Imported | GputwasError:
-    """Read one trait and store it; an error that its file causes is a result, so that other traits go on."""
-    store = job.open_store()
-    panel = kept_in_process("panel of GWAS", store.panel_digest, lambda: PanelIndex(store.panel))
-    try:
-        statistics, metadata = _read_one(job, panel)
-    except GputwasError as error:
-        return error
-    except MemoryError:
-        return ResourceError(f"memory ran out while reading {job.trait.paths[0]}; use fewer workers")
-    beta = None if statistics.beta is None else statistics.beta.astype(np.float32)
-    job.open_store().add(job.trait.trait, statistics.z, beta, metadata)
-    return _Imported(statistics.layout, statistics.warnings, this_process())
-
-
-def _read_one(job: _Job, panel: PanelIndex) -> tuple[TraitStatistics, dict[str, Any]]:
-    trait, options, paths = job.trait, job.options, job.paths()
-    wanted = PanelFilter(panel, scan=worth_scanning(paths))
-    with InputFiles(paths, trait.checksums, trait.paths) as files:
-        reader = _opened(
-            trait, paths, options, keep=wanted, roles=ROLES_USED, threads=job.threads, opener=files.opener
-        )
-        statistics = read_trait(
-            reader, panel, **asdict(options), min_found=job.min_found, build=trait.build, seen=wanted
-        )
-        digest = files.hash(_how(trait))
-        return statistics, _metadata(trait, statistics, files.states(), digest)
-
-
-def _opened(trait: TraitInput, paths: Sequence[str], options: GwasOptions, **more: Any) -> SumstatsReader:
-    return open_sumstats(list(paths), parity=options.mode == "parity", **_how(trait), **more)
-
-
-def _metadata(
-    trait: TraitInput, found: TraitStatistics, files: list[dict[str, Any]], input_hash: str
-) -> dict[str, Any]:
-    return {
-        "trait": trait.trait,
-        "source": list(trait.paths),
-        "n": trait.n if trait.n is not None else found.n,
-        "build": trait.build,
-        "dialect": found.dialect,
-        "effect": found.effect if found.effect == "none" else trait.effect or found.effect,
-        "h2": trait.h2,
-        "h2_se": trait.h2_se,
-        "rows_read": found.rows_read,
-        "rows_malformed": found.rows_malformed,
-        "counts": found.counts,
-        "found_share": found.found_share,
-        "input_hash": input_hash,
-        "annotation": dict(trait.annotation),
-        "layout": found.layout,
-        "z_from": found.sources,
-        "strand": found.strand,
-        "warnings": list(found.warnings),
-        "files": files,
-        "how": _how(trait),
-    }

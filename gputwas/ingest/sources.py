@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ import xxhash
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.checksums import Checksum
+from gputwas.formats.sumstats.resume import NoAnswerError
 from gputwas.formats.sumstats.sources import SourceFile, is_url, remote_state
 from gputwas.stores.hashing import ContentHash
 
-__all__ = ["FileState", "FileStates", "InputFiles", "input_hash", "same_by_state"]
+__all__ = ["FileState", "FileStates", "InputFiles", "input_hash", "same_by_state", "with_checksums"]
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +88,16 @@ class FileStates:
 
     Parameters
     ----------
-    lenient : a URL that cannot be looked at has an unknown state, with a warning, instead of raising.
+    lenient : a URL that cannot be looked at has an unknown state, with a warning, instead of raising. Of a
+        server that gives no usable answer no other file is asked for: it may take minutes to find out.
     """
 
     def __init__(self, *, lenient: bool = False) -> None:
         self._known: dict[str, FileState] = {}
         self._lenient = lenient
+        self._silent: set[str] = set()  # hosts that do not answer
+        self._lock = threading.Lock()
+        self._warned = False
 
     def look(self, paths: Iterable[str]) -> None:
         """Look at files ahead of `of`; raises what the first one in order raises."""
@@ -116,13 +122,41 @@ class FileStates:
         return self._known[path]
 
     def _ask(self, path: str) -> FileState:
+        host = urlsplit(path).netloc if is_url(path) else ""
+        unknown = FileState(path, None, None)
+        if host in self._silent:
+            return unknown
         try:
-            return FileState.of(path)
+            state = FileState.of(path)
         except InputError as error:
             if not (self._lenient and is_url(path)):
                 raise
-            log.warning("%s; it is taken to be unchanged", str(error).rstrip("."))
-            return FileState(path, None, None)
+            text = str(error).rstrip(".")
+            if not isinstance(error, NoAnswerError):
+                log.warning("%s; it is taken to be unchanged", text)
+            elif self._first_of(host):
+                log.warning("%s; it and all other files of %s are taken to be unchanged", text, host)
+            return unknown
+        if is_url(path) and state.mark is None:
+            self._warn_of_no_version(path)
+        return state
+
+    def _first_of(self, host: str) -> bool:
+        """Note a host that does not answer; False if another thread did."""
+        with self._lock:
+            known = host in self._silent
+            self._silent.add(host)
+        return not known
+
+    def _warn_of_no_version(self, path: str) -> None:
+        with self._lock:
+            said, self._warned = self._warned, True
+        if not said:
+            log.warning(
+                "%s: the server gives no version of it (ETag or Last-Modified): a later run takes files of "
+                "such servers to be unchanged as long as their size is the same",
+                path,
+            )
 
 
 def same_by_state(
@@ -131,22 +165,38 @@ def same_by_state(
     """Whether files are those of the metadata; None if only their contents can tell.
 
     Files with the same place, size and mark are the same; files of other sizes or with other checksums are
-    not. Of a URL the query does not count, as signed links change it.
+    not. Of a URL the query does not count, as signed links change it. A checksum of a kind that nothing was
+    compared with before can only be compared with the contents.
     """
     if len(stored) != len(now):
         return None
     before = [FileState.stored(said) for said in stored]
+    unverified = False
     for said, state in zip(stored, now, strict=True):
         verified = {checksum.partition(":")[0]: checksum for checksum in said.get("checksums", ())}
-        given = checksums.get(state.path, ())
-        if any(verified.get(checksum.kind, str(checksum)) != str(checksum) for checksum in given):
-            return False
+        for checksum in checksums.get(state.path, ()):
+            if verified.get(checksum.kind, str(checksum)) != str(checksum):
+                return False
+            unverified |= checksum.kind not in verified
     pairs = list(zip(before, now, strict=True))
     if any(None not in (b.size, n.size) and b.size != n.size for b, n in pairs):
         return False
-    if all(_place(b.path) == _place(n.path) and _alike(b.mark, n.mark) for b, n in pairs):
-        return True
-    return None
+    alike = all(_place(b.path) == _place(n.path) and _alike(b.mark, n.mark) for b, n in pairs)
+    return True if alike and not unverified else None
+
+
+def with_checksums(
+    stored: Sequence[Mapping[str, Any]], paths: Sequence[str], checksums: Checksums
+) -> list[dict[str, Any]]:
+    """What metadata say of files, with the checksums added that they were found to have since."""
+    if len(stored) != len(paths):  # of a store that does not say which files it was
+        return [dict(said) for said in stored]
+    files = []
+    for said, path in zip(stored, paths, strict=True):
+        verified = list(said.get("checksums", ()))
+        verified += [str(new) for new in checksums.get(path, ()) if str(new) not in verified]
+        files.append(dict(said) | ({"checksums": verified} if verified else {}))
+    return files
 
 
 def _place(path: str) -> str:
@@ -222,11 +272,16 @@ class InputFiles:
         return _joined(digests, how)
 
 
-def input_hash(paths: Sequence[str], how: Mapping[str, Any]) -> str:
-    """Digest of the files' contents, in order, and of how they are read; names and places do not count."""
+def input_hash(paths: Sequence[str], how: Mapping[str, Any], checksums: Checksums | None = None) -> str:
+    """Digest of the files' contents, in order, and of how they are read; names and places do not count.
+
+    Raises
+    ------
+    InputError : a file cannot be read, or is not the one of its checksum.
+    """
     if any(map(is_url, paths)):
         log.info("%s is downloaded to compare it with what was imported", paths[0])
-    with InputFiles(paths) as files:
+    with InputFiles(paths, checksums) as files:
         return files.hash(how)
 
 

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -96,7 +98,7 @@ def test_resume_reads_only_what_is_missing(traits, tmp_path, monkeypatch):
     out = tmp_path / "store"
     import_gwas(traits[:2], PANEL, out)
     read = []
-    import gputwas.ingest.gwas as module
+    import gputwas.ingest.jobs as module
 
     original = module.read_trait
     monkeypatch.setattr(
@@ -281,9 +283,42 @@ def test_a_file_of_other_chromosomes_is_refused_as_that(tmp_path):
         import_gwas([entry], panel, tmp_path / "store")
 
 
+def test_the_same_variants_on_other_chromosomes_are_another_panel(tmp_path):
+    """Both imports are of one process, which keeps what it made of the last panel."""
+    path = by_chromosome(tmp_path, "t.txt", [("1", f"rs{i + 1}") for i in range(30)])
+    entry = TraitInput("t", (path,))
+    ids = [(f"rs{i + 1}", "A", "G") for i in range(60)]
+    shares = []
+    for name, chromosomes in (("half", ["1"] * 30 + ["2"] * 30), ("all", ["1"] * 60), ("unknown", None)):
+        import_gwas([entry], panel_of(ids, chromosomes), tmp_path / name)
+        shares.append(GwasStore.open(tmp_path / name).metadata("t")["found_share"])
+    assert shares == [1.0, 0.5, 0.5]
+
+
+def test_processes_of_this_machine_share_its_cores(traits, tmp_path, monkeypatch):
+    """One file alone may use them all, with any number of processes."""
+    import gputwas.ingest.gwas as module
+
+    monkeypatch.setattr("gputwas.executors.choose.available_cores", lambda: 8)
+    threads = []
+
+    def noted(function, jobs, executor, **more):
+        threads.append({job.threads for job in jobs})
+        return iter(())
+
+    monkeypatch.setattr(module, "run_jobs", noted)
+    runs = ((1, None), (1, "local:8"), (4, None), (4, "local:2"), (4, "local:4"), (2, "local:16"))
+    for n, executor in runs:
+        with suppress(InputError):  # nothing is stored
+            import_gwas(traits[:n], PANEL, tmp_path / "store", executor=executor)
+    with ThreadPoolExecutor(2) as pool, suppress(InputError):
+        import_gwas(traits, PANEL, tmp_path / "store", executor=pool)
+    assert threads == [{8}, {8}, {8}, {4}, {2}, {4}, {1}]
+
+
 def test_what_is_said_of_a_stored_trait_is_brought_up_to_date(traits, tmp_path, monkeypatch):
     """A manifest that says more than it did: the metadata change, the file is not read again."""
-    import gputwas.ingest.gwas as module
+    import gputwas.ingest.jobs as module
 
     out, paths = tmp_path / "store", traits[0].paths
     first = TraitInput("t0", paths, n=5.0, build="hg19", annotation={"atlas": "a", "side": "left"})

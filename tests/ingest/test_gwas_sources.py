@@ -18,7 +18,14 @@ from gputwas.errors import InputError
 from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.sources import SourceFile
 from gputwas.ingest.gwas import TraitInput, import_gwas
-from gputwas.ingest.sources import FileState, FileStates, InputFiles, input_hash, same_by_state
+from gputwas.ingest.sources import (
+    FileState,
+    FileStates,
+    InputFiles,
+    input_hash,
+    same_by_state,
+    with_checksums,
+)
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.hashing import ContentHash, hash_file
 from tests.ingest.fakes import random_panel
@@ -178,6 +185,75 @@ def test_a_checksum_that_another_file_had_is_another_input(server, tmp_path):
         import_gwas([other], PANEL, tmp_path / "store")
 
 
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_checksum_given_later_is_compared_and_kept(server, tmp_path, remote):
+    place = put(server, "/t.txt.gz", 1)
+    data = server.things["/t.txt.gz"].data
+    if not remote:
+        (tmp_path / "t.txt.gz").write_bytes(data)
+        place = str(tmp_path / "t.txt.gz")
+    sums = {kind: Checksum(kind, hashlib.new(kind, data).hexdigest()) for kind in ("md5", "sha256")}
+    entry = TraitInput("t", (place,), checksums={place: (sums["md5"],)})
+    out = tmp_path / "store"
+
+    def again(*checksums: Checksum) -> list[str]:
+        return import_gwas([replace(entry, checksums={place: checksums})], PANEL, out)["status"].to_pylist()
+
+    import_gwas([replace(entry, checksums={})], PANEL, out)
+    with pytest.raises(InputError, match="its md5 is not the one that was given"):
+        again(Checksum("md5", "0" * 32))
+    assert "checksums" not in GwasStore.open(out).metadata("t")["files"][0]
+    before = GwasStore.open(out).read("t")[0]
+    assert again(sums["md5"]) == ["updated"]
+    server.log.clear()
+    assert again(sums["md5"]) == ["present"] and server.gets() == [], "it is known now"
+    with pytest.raises(InputError, match="its sha256 is not the one"):
+        again(sums["md5"], Checksum("sha256", "0" * 64))
+    assert again(sums["sha256"]) == ["updated"]
+    stored = GwasStore.open(out).metadata("t")["files"][0]["checksums"]
+    assert stored == [str(sums["md5"]), str(sums["sha256"])]
+    np.testing.assert_array_equal(GwasStore.open(out).read("t")[0], before)
+
+
+def test_a_server_that_does_not_answer_is_asked_for_one_file(server, tmp_path, caplog, monkeypatch):
+    urls = [put(server, f"/{i}.gz", i) for i in range(30)]
+    gone = [f"http://127.0.0.1:1/{i}.gz" for i in range(30)]
+    asked = []
+    original = FileState.of
+    monkeypatch.setattr(FileState, "of", lambda path: asked.append(path) or original(path))
+    states = FileStates(lenient=True)
+    states.look([*gone, *urls])
+    assert [states.of(path) for path in gone] == [FileState(path, None, None) for path in gone]
+    assert all(states.of(url).size for url in urls)
+    assert (
+        caplog.text.count("the host cannot be reached") == 1
+        and "all other files of 127.0.0.1:1" in caplog.text
+    )
+    assert len([path for path in asked if path in gone]) <= 8, "those under way when the first one failed"
+    asked.clear()
+    states.look(["http://127.0.0.1:1/another.gz"])
+    assert asked == []
+    with pytest.raises(InputError, match="the host cannot be reached"):
+        FileStates().look(gone)
+
+
+def test_a_file_that_is_gone_says_nothing_about_its_server(server, caplog):
+    url = put(server, "/t.gz", 1)
+    states = FileStates(lenient=True)
+    states.look([server.url("/gone.gz"), server.url("/gone2.gz")])
+    assert caplog.text.count("it is taken to be unchanged") == 2
+    assert states.of(url).mark == '"v1"'
+
+
+def test_servers_that_tell_no_version_are_warned_of_once(server, caplog):
+    states = FileStates()
+    states.look([put(server, "/0.gz", 0)])
+    states.look([put(server, f"/{i}.gz", i, headers={"Last-Modified": "x"}, etags=[None]) for i in (1, 2)])
+    assert "no version" not in caplog.text
+    states.look([put(server, f"/{i}.gz", i, etags=[None]) for i in (3, 4)])
+    assert caplog.text.count("the server gives no version of it") == 1
+
+
 def test_what_is_not_there_is_told_before_anything_is_read(server, tmp_path):
     entries = [TraitInput(f"t{i}", (put(server, f"/{i}.gz", i),)) for i in range(3)]
     entries.append(TraitInput("gone", (server.url("/gone.gz"),)))
@@ -233,6 +309,11 @@ def test_states_are_asked_for_once_and_compared_as_far_as_they_are_known(server,
     local = FileState("/a", 10, 5)
     assert same_by_state([local.to_store()], [replace(local, mark=6)], {}) is None
     assert same_by_state([], [local], {}) is None
+    given = {"/a": (Checksum("md5", "1" * 32),)}
+    assert same_by_state([local.to_store()], [local], given) is None
+    assert same_by_state([local.to_store() | {"checksums": ["md5:" + "1" * 32]}], [local], given) is True
+    assert same_by_state([local.to_store() | {"checksums": ["md5:" + "2" * 32]}], [local], given) is False
+    assert with_checksums([], ["/a"], given) == []
 
 
 def test_an_input_that_is_gone(tmp_path):
