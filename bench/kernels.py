@@ -45,8 +45,9 @@ class Row:
 def kernel_rows(models: ModelSet, *, traits: int, seed: int) -> Iterator[Row]:
     """Measure every kernel on one batch of traits."""
     operator = build_operator(
-        models.offsets, models.variants, models.weights, models.n_in_ld, models.ld_offsets, models.ld
-    )
+        models.offsets, models.variants, models.weights, models.n_in_ld, models.ld_offsets, models.ld,
+        n_variants=models.panel.num_rows,
+    )  # fmt: skip
     yield from _gathers(operator, models.panel.num_rows, traits, seed)
     yield from _variances(operator, models.panel.num_rows, seed)
     yield from _ranks(operator.n_models, traits, seed)

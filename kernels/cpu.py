@@ -10,7 +10,8 @@ the sums (models come in genome order, so neighbours find their lines in the cac
 for the results, written and read once more by `spread`.
 
 Numba compiles once per machine and keeps the code beside this file, or in the user's cache folder where that
-cannot be written. No loop checks its bounds: the callers here do.
+cannot be written. No loop checks its bounds: `build_operator` has looked at the models' rows, `TileScorer` at
+the lengths of the columns.
 """
 
 from __future__ import annotations

@@ -76,11 +76,20 @@ def build_operator(
     n_in_ld: np.ndarray,
     ld_offsets: np.ndarray,
     ld: np.ndarray,
+    *,
+    n_variants: int,
 ) -> ScoreOperator:
     """Multiply weights by the LD standard deviations and drop the SNPs without LD.
 
-    Parameters are the arrays of `ModelSet` under the same names; see there for shapes.
+    Parameters are the arrays of `ModelSet` under the same names; see there for shapes. `n_variants` is the
+    length of the panel. What is made of an operator trusts its rows: no way of multiplying looks again.
+
+    Raises
+    ------
+    ValueError : a model has a SNP that is not in the panel.
     """
+    if len(variants) and not 0 <= np.min(variants) <= np.max(variants) < n_variants:
+        raise ValueError(f"a model has a SNP that is none of the {n_variants:,} of the panel")
     lengths = n_in_ld.astype(np.int64)
     kept_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     sizes = np.diff(offsets)

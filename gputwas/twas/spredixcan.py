@@ -100,7 +100,7 @@ def prepare_scorer(
     """
     operator = build_operator(
         model_set.offsets, model_set.variants, model_set.weights,
-        model_set.n_in_ld, model_set.ld_offsets, model_set.ld,
+        model_set.n_in_ld, model_set.ld_offsets, model_set.ld, n_variants=model_set.panel.num_rows,
     )  # fmt: skip
     full = np.full(operator.n_models, np.nan)
     filled = np.flatnonzero(operator.lengths > 0)

@@ -60,8 +60,6 @@ class TileScorer:
         self._variants = operator.variants[entries]
         self._z_weights = operator.z_weights[entries]
         self._effect_weights = operator.effect_weights[entries]
-        if self._variants.size and (self._variants.min() < 0 or self._variants.max() >= n_variants):
-            raise ValueError(f"a model has a SNP that is none of the {n_variants:,} of the panel")
         self._n_variants = n_variants
         self._dtype = dtype
         self._idle: queue.SimpleQueue[_Workspace | None] = queue.SimpleQueue()

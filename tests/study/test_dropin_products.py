@@ -24,6 +24,7 @@ def test_as_the_csr_product(with_beta: bool) -> None:
         in_ld,
         np.append(0, np.cumsum(triangles)),
         rng.uniform(0.1, 1, size=triangles.sum()),
+        n_variants=1000,
     )
     z = rng.normal(size=(1, 1000)).astype(np.float32)
     z[0, rng.random(1000) < 0.2] = np.nan
@@ -43,6 +44,8 @@ def test_as_the_csr_product(with_beta: bool) -> None:
 
 def test_several_traits_are_refused() -> None:
     nothing = np.zeros(1, np.int64)
-    operator = build_operator(nothing, nothing[:0], np.zeros(0), np.zeros(0, np.int32), nothing, np.zeros(0))
+    operator = build_operator(
+        nothing, nothing[:0], np.zeros(0), np.zeros(0, np.int32), nothing, np.zeros(0), n_variants=3
+    )
     with pytest.raises(ValueError, match="not 2"):
         OneTrait(operator).load(np.zeros((2, 3)), None)

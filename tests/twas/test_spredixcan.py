@@ -205,6 +205,15 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         prepare_products(prepare_scorer(models, NUMPY).operator, choose_backend("array_api_strict"), "csr")
 
 
+@pytest.mark.parametrize("stranger", [-1, 40])
+def test_models_of_snps_outside_the_panel_are_refused(stranger: int) -> None:
+    """Also where only a SNP without LD is: kernels read what rows they are given."""
+    models = random_model_set(np.random.default_rng(0))
+    models.variants[models.n_in_ld[0]] = stranger
+    with pytest.raises(ValueError, match="none of the 40 of the panel"):
+        prepare_scorer(models, NUMPY)
+
+
 def test_variance_that_cancels_up_to_rounding_is_zero(backend: Backend) -> None:
     """SNPs in perfect LD whose weights sum to 0: the formula's 0 / 0 must not become a huge z."""
     models = random_model_set(np.random.default_rng(0), lengths=(3,), tissues=1, n_variants=5)
