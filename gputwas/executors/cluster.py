@@ -6,7 +6,9 @@ gives the jobs of a lost worker to another; here its futures and errors become t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,10 @@ __all__ = ["ClusterExecutor", "connect"]
 INSTALL = "pip install 'gputwas[cluster]'"
 SECONDS_TO_ANSWER = 20
 SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_ALONE = 10.0
+SECONDS_BETWEEN_WARNINGS = 60.0
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,13 +79,21 @@ class ClusterExecutor(Executor):
     Parameters
     ----------
     client : `distributed.Client`.
+
+    Attributes
+    ----------
+    takes_back : False, as no job that was handed out can be cancelled, see `submit`.
     """
+
+    takes_back = False
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._executor = client.get_executor(pure=False)
         self._asked = float("-inf")
         self._threads = [1]
+        self._alone = False  # without workers
+        self._since = self._warned = 0.0
 
     @property
     def n_workers(self) -> int:
@@ -95,11 +109,32 @@ class ClusterExecutor(Executor):
         """Threads of every worker process."""
         if time.monotonic() - self._asked > SECONDS_BETWEEN_LOOKS:
             with contextlib.suppress(
-                OSError, TimeoutError, ValueError
+                OSError, TimeoutError, ValueError, RuntimeError
             ):  # a lost scheduler is told by the jobs
-                self._threads = list(self._client.nthreads().values()) or [1]
+                there = list(self._client.nthreads().values())
+                self._threads, alone = there or [1], not there
+                if alone and not self._alone:
+                    self._since, self._warned = time.monotonic(), float("-inf")
+                self._alone = alone
             self._asked = time.monotonic()
         return self._threads
+
+    def watch(self) -> None:
+        """Warn if there have been no workers for a while; called again and again while jobs wait."""
+        self._look()
+        now = time.monotonic()
+        if (
+            not self._alone
+            or now - self._since < SECONDS_ALONE
+            or now - self._warned < SECONDS_BETWEEN_WARNINGS
+        ):
+            return
+        self._warned = now
+        log.warning(
+            "the dask scheduler has had no workers for %.0f s, so nothing is being done. Start some with "
+            "`dask worker`; the run goes on as soon as one is there",
+            now - self._since,
+        )
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand a call to the cluster.
@@ -121,7 +156,7 @@ class ClusterExecutor(Executor):
 def _pass_on(inner: Future[T], outer: Future[T]) -> None:
     try:
         outer.set_result(inner.result())
-    except CancelledError:
+    except (CancelledError, asyncio.CancelledError):
         outer.set_exception(ResourceError("the dask scheduler was lost; run the same command again to go on"))
     except ImportError as error:
         outer.set_exception(
@@ -129,6 +164,9 @@ def _pass_on(inner: Future[T], outer: Future[T]) -> None:
         )
     except Exception as error:
         outer.set_exception(_own_words(error))
+    except BaseException as error:  # else the job would be waited for for ever
+        why = str(error) or type(error).__name__
+        outer.set_exception(ResourceError(f"a dask worker was ended ({why}); run the same command to go on"))
 
 
 def _own_words(error: Exception) -> Exception:

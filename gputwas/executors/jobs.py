@@ -9,6 +9,7 @@ computed, on a file system that all workers see.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -26,6 +27,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 _WAITING_PER_WORKER = 2
 _FEWEST_WAITING = 4
+_ONE_MORE_FOR = 4  # workers
+_WATCHED = 2.0  # seconds between two calls of an executor's `watch`
+
+log = logging.getLogger(__name__)
 
 
 class WorkerLost(ResourceError):
@@ -65,8 +70,9 @@ def run_jobs(
     try:
         yield from _as_they_come(executor, function, jobs, stop, waiting)
     finally:  # nobody writes any more when the caller gives up the lock of a store
-        for future in waiting:
-            future.cancel()
+        left = [future for future in waiting if not (future.cancel() or future.done())]
+        if left:
+            log.warning("waiting for %d jobs under way, which are not broken off half-way", len(left))
         wait(waiting)
 
 
@@ -89,19 +95,31 @@ def _as_they_come(
             following += 1
         if not waiting:
             return
-        for done in wait(waiting, return_when=FIRST_COMPLETED).done:
+        for done in _first_done(executor, waiting):
             position = waiting.pop(done)
             yield position, _result(done, jobs[position])
+
+
+def _first_done(executor: Executor, waiting: dict[Future[Result], int]) -> set[Future[Result]]:
+    """Wait until a job is done; an executor that has a method `watch` is asked to look after itself."""
+    watch = getattr(executor, "watch", None)
+    while not (done := wait(waiting, None if watch is None else _WATCHED, FIRST_COMPLETED).done):
+        assert watch is not None
+        watch()
+    return done
 
 
 def _most_waiting(executor: Executor) -> int:
     """Jobs handed out at a time: enough that no worker is idle, few enough to stop soon.
 
-    Asked again and again, because a cluster grows and shrinks. An executor of the caller's does not say how
+    Asked again and again, because a cluster grows and shrinks. Where what is handed out cannot be taken back,
+    all of it has to be waited for in the end: there it is less. An executor of the caller's does not say how
     many workers it has; jobs that wait in it cost next to nothing.
     """
-    workers = getattr(executor, "n_workers", 32)
-    return max(_FEWEST_WAITING, _WAITING_PER_WORKER * int(workers))
+    workers = int(getattr(executor, "n_workers", 32))
+    if not getattr(executor, "takes_back", True):
+        return workers + max(1, workers // _ONE_MORE_FOR)
+    return max(_FEWEST_WAITING, _WAITING_PER_WORKER * workers)
 
 
 def _call(function: Callable[[Job], Result], job: Job, version: str) -> Result:

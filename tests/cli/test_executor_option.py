@@ -74,6 +74,14 @@ def test_associate_in_processes_and_out_of_memory(study, tmp_path, capsys, monke
 
 
 @pytest.mark.slow
+def test_as_many_processes_as_are_of_use(monkeypatch):
+    from gputwas.cli.gwas import _workers
+
+    monkeypatch.setattr("gputwas.executors.choose.available_cores", lambda: 4)
+    assert [_workers(None, traits) for traits in (1, 7, 8, 100)] == [1, 1, 2, 4]
+    assert [_workers(8, traits) for traits in (1, 7, 100)] == [1, 7, 8], "one file is read in this process"
+
+
 def test_import_whose_workers_run_out_of_memory(study, tmp_path, capsys, monkeypatch):
     """Exit 4, the trait named; what was finished is kept and the same command ends the work."""
     out, whole = tmp_path / "out", GwasStore.open(study.gwas)

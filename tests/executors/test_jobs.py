@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
 import gputwas
 from gputwas.errors import ResourceError
+from gputwas.executors import cluster as cluster_module
 from gputwas.executors import jobs as module
 from gputwas.executors.choose import open_executor
+from gputwas.executors.cluster import ClusterExecutor
 from gputwas.executors.jobs import WorkerLost, kept_in_process, run_jobs, shared_folder, this_process
 from gputwas.executors.local import TRIES, LocalExecutor
 from tests.conftest import REPOSITORY
@@ -57,6 +62,59 @@ def test_few_jobs_wait_at_a_time():
     assert len(handed_out) == 100
 
 
+def test_fewer_wait_where_nothing_is_taken_back():
+    for workers, most in ((1, 2), (4, 5), (40, 50)):
+        kind = SimpleNamespace(n_workers=workers, takes_back=False)
+        assert module._most_waiting(kind) == most
+    assert module._most_waiting(SimpleNamespace(n_workers=40)) == 80
+    assert not ClusterExecutor.takes_back
+
+
+def test_an_executor_looks_after_itself_while_it_is_waited_for(monkeypatch):
+    monkeypatch.setattr(module, "_WATCHED", 0.01)
+    seen = Event()
+
+    class Watching(ThreadPoolExecutor):
+        def watch(self) -> None:
+            seen.set()
+
+    with Watching(1) as executor:
+        assert list(run_jobs(Event.wait, [seen], executor)) == [(0, True)]
+
+
+def test_a_cluster_without_workers_is_warned_of_now_and_then(monkeypatch, caplog):
+    clock, workers = [0.0], {}
+    monkeypatch.setattr(cluster_module.time, "monotonic", lambda: clock[0])
+    client = SimpleNamespace(nthreads=lambda: dict(workers), get_executor=lambda pure: None)
+    executor = ClusterExecutor(client)
+    said = []
+    for second in range(0, 140, 2):
+        clock[0] = 1000.0 + second
+        if second == 136:
+            workers["w"] = 3
+        executor.watch()
+        if caplog.records:
+            said.append((second, caplog.records[0].getMessage()[:54]))
+            caplog.clear()
+    assert [second for second, _ in said] == [10, 70, 130]
+    assert said[0][1].startswith("the dask scheduler has had no workers for 10 s")
+    assert executor.n_workers == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(SystemExit(1), ResourceError), (KeyboardInterrupt(), ResourceError),
+     (asyncio.CancelledError(), ResourceError), (ValueError("x"), ValueError)]
+)  # fmt: skip
+def test_whatever_ends_a_job_of_a_cluster_is_told(error, kind):
+    pytest.importorskip("distributed")
+    inner, outer = Future(), Future()
+    inner.set_exception(error)
+    cluster_module._pass_on(inner, outer)
+    with pytest.raises(kind):
+        outer.result(timeout=0)
+
+
 def test_stop_hands_out_nothing_more_and_keeps_what_runs(tmp_path):
     stop, found = Event(), []
     with ThreadPoolExecutor(2) as executor:
@@ -69,12 +127,13 @@ def test_stop_hands_out_nothing_more_and_keeps_what_runs(tmp_path):
     assert list(run_jobs(work.square, [1, 2], stop=stop)) == []
 
 
-def test_leaving_early_waits_for_what_runs(tmp_path):
+def test_leaving_early_waits_for_what_runs(tmp_path, caplog):
     """Whoever holds the lock of a store must know that nobody writes to it when it is given up."""
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(2) as executor, caplog.at_level(logging.WARNING):
         running = run_jobs(work.note_and_sleep, [(str(tmp_path), i) for i in range(9)], executor)
         next(running)
         running.close()
+        assert re.search("waiting for [12] jobs under way", caplog.text)
         before = len(os.listdir(tmp_path))
         time.sleep(0.5)
         assert len(os.listdir(tmp_path)) == before < 9
