@@ -2,7 +2,9 @@
 #
 #   PYTHON=...      interpreter that makes .venv (default: the first of python3, python3.13 ... that is new enough)
 #   WORKERS=...     processes of the fast test suite (default 2)
+#   CUDA=...        13 (default) or 12: which CuPy `make gpu-check` puts into .venv; nvidia-smi names the driver's CUDA
 #   GPU_PYTHON=...  interpreter for `make gpu-check` where one with CuPy exists already (default: .venv's)
+#   GPU_BENCH=...   further arguments of its `python -m bench gpu`, such as --traits=1024
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,7 +15,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+CUDA ?= 13
 GPU_PYTHON ?=
+GPU_BENCH ?=
 DEMO_OUT ?= demo
 
 # Nothing of the surrounding Python environment may leak into .venv or into the tests.
@@ -49,6 +53,16 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.core $@
 
+# Two builds of CuPy in one environment overwrite each other's files: the other one goes first. Where there is a
+# driver and no toolkit, CuPy's compiler and libraries come from the package index, too.
+$(VENV)/.cuda12 $(VENV)/.cuda13: $(VENV)/.cuda%: $(BIN)/python pyproject.toml
+	@rm -f $(VENV)/.cuda*
+	@$(BIN)/python -m pip uninstall -qq --yes cupy-cuda$(if $(filter 12,$*),13,12)x
+	@toolkit="cupy-cuda$*x[ctk]"; \
+	if command -v nvcc >/dev/null || [ -n "$${CUDA_PATH:-}" ] || [ -d /usr/local/cuda ]; then toolkit=; fi; \
+	set -x; $(BIN)/python -m pip install --quiet --editable '.[dev,cuda$*]' $$toolkit
+	@touch $(VENV)/.core $(VENV)/.dev $@
+
 demo: $(VENV)/.core ## whole study on a small synthetic cohort; ends by naming results, HTML and pictures
 	$(BIN)/gputwas demo --out $(DEMO_OUT)
 
@@ -70,9 +84,9 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.dev) ## tests and benchmark that need a CUDA device; a missing one is a failure
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.cuda$(CUDA)) ## tests and benchmark that need a CUDA device; a missing one is a failure
 	GPUTWAS_REQUIRE_GPU=1 $(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu
-	$(or $(GPU_PYTHON),$(BIN)/python) -m bench gpu
+	$(or $(GPU_PYTHON),$(BIN)/python) -m bench gpu $(GPU_BENCH)
 
 bench-quick: $(VENV)/.dev ## every benchmark on small sizes; METAXCAN=/path/to/MetaXcan/software adds the reference program
 	$(BIN)/python -m bench all --quick $(if $(METAXCAN),--metaxcan $(METAXCAN)) \
