@@ -90,8 +90,9 @@ def test_slices_are_those_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "cupy", np)  # the same names, on the host
     models = random_model_set(np.random.default_rng(3), lengths=(3, 0, 5, 2), n_variants=40)
     operator = build_operator(
-        models.offsets, models.variants, models.weights, models.n_in_ld, models.ld_offsets, models.ld
-    )
+        models.offsets, models.variants, models.weights, models.n_in_ld, models.ld_offsets, models.ld,
+        n_variants=40,
+    )  # fmt: skip
     z = np.random.default_rng(4).normal(size=(40, 6))
     some, padded = _padded(operator.offsets, operator.variants, operator.z_weights, operator.effect_weights)
     sums = np.array([
