@@ -24,6 +24,7 @@ from gputwas.twas.tiles import genome_order, rows_in_order
 __all__ = ["SLOTS", "WIDTH", "CudaDevice", "Device", "StreamScorer"]
 
 WIDTH = 64  # traits of a group: copies of hundreds of megabytes, well past what starting them costs
+CUDA_ERROR_MEMORY_ALLOCATION = 2  # of the CUDA runtime; CuPy has no name for it in Python
 SLOTS = 2  # groups under way: one on the device, one on the host
 
 
@@ -85,7 +86,7 @@ class CudaDevice:
         try:
             memory = cuda.PinnedMemory(max(size, 1), cuda.runtime.hostAllocPortable)
         except cuda.runtime.CUDARuntimeError as error:
-            if error.status != cuda.runtime.errorMemoryAllocation:
+            if error.status != CUDA_ERROR_MEMORY_ALLOCATION:
                 raise
             memory = None
         if memory is None:  # raised here, free of the other error, whose frames would keep this device

@@ -223,7 +223,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     fake.cuda = SimpleNamespace(
         Device=lambda: SimpleNamespace(synchronize=lambda: None), PinnedMemory=locked,
         PinnedMemoryPointer=lambda memory, offset: memoryview(memory)[offset:],
-        runtime=SimpleNamespace(CUDARuntimeError=CudaError, errorMemoryAllocation=2, hostAllocPortable=1),
+        runtime=SimpleNamespace(CUDARuntimeError=CudaError, hostAllocPortable=1),
     )  # fmt: skip
     fake.get_default_memory_pool, fake.get_default_pinned_memory_pool = pool("device"), pool("pinned")
     monkeypatch.setitem(sys.modules, "cupy", fake)
