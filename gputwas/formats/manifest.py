@@ -243,12 +243,15 @@ def _entry(header: list[str], cells: list[str], path: str, line: int) -> TraitEn
 def _checksums(
     given: Mapping[str, str], files: list[tuple[str, ...]], path: str, line: int
 ) -> dict[str, tuple[Checksum, ...]]:
-    """Checksums by file: the cell has one for each part of the cell "path", separated by ";" as they are."""
+    """Checksums by file: the cell has one for each part of the cell "path", separated by ";" as they are.
+
+    Parts without anything in them do not count, as in `_files`.
+    """
     found: dict[str, tuple[Checksum, ...]] = {}
     for column in _CHECKSUMS:
         if column not in given:
             continue
-        cells = [cell.strip() for cell in given[column].split(";")]
+        cells = [cell for cell in map(str.strip, given[column].split(";")) if cell]
         if len(cells) != len(files) or any(len(part) > 1 for part in files):
             names = sum(map(len, files))
             raise InputError(

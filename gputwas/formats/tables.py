@@ -46,10 +46,12 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    UsageError : the name has none of `TABLE_SUFFIXES`.
+    UsageError : the name has none of `TABLE_SUFFIXES`, or a column cannot be written as text.
     InputError, ResourceError : the folder cannot be written to, or the disk is full.
     """
     suffix = check_table_path(path)
+    if suffix != ".parquet":
+        _check_columns(table, os.fspath(path))
     with atomic_path(path) as temporary:
         if suffix == ".parquet":
             from pyarrow import parquet
@@ -57,6 +59,16 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
             parquet.write_table(table, temporary, compression="zstd", write_statistics=True)
         else:
             _write_text(table, temporary, suffix)
+
+
+def _check_columns(table: pa.Table, path: str) -> None:
+    """Refuse lists, structures and the like, which no cell of text can hold so that it is read back."""
+    for column in table.schema:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_nested(kind):
+            raise UsageError(
+                f"{path}: column {column.name!r} is a {kind}, which cannot be text; choose .parquet"
+            )
 
 
 def _write_text(table: pa.Table, path: str, suffix: str) -> None:

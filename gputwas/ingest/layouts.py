@@ -7,6 +7,7 @@ same variants is for the reader to check; here is only the memory, of one proces
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -23,6 +24,9 @@ __all__ = ["KnownLayout", "KnownLayouts", "Matched"]
 
 _REMEMBERED = 4
 _MOST_FAILURES = 3
+_AGAIN = 10  # files: of a kind that was given up every so many one is tried again
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +76,23 @@ class KnownLayouts:
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, KnownLayout] = OrderedDict()
         self._failures: dict[Hashable, int] = {}
+        self._passed: dict[Hashable, int] = {}  # files since the kind was given up
         self._lock = threading.Lock()
 
     def get(self, kind: Hashable) -> KnownLayout | None:
-        """What is known of a kind; None also of one that was not as expected several times in a row."""
+        """What is known of a kind, to read a file by.
+
+        Of a kind that was not as expected several times in a row None, but for every tenth file: trying costs
+        more than it gains, and yet the files that follow may be those of another study.
+        """
         with self._lock:
             known = self._known.get(kind)
-            if known is None or self.given_up(kind):
+            if known is None:
                 return None
+            if self.given_up(kind):
+                self._passed[kind] = self._passed.get(kind, 0) + 1
+                if self._passed[kind] % _AGAIN:
+                    return None
             self._known.move_to_end(kind)
             return known
 
@@ -95,12 +108,22 @@ class KnownLayouts:
             while len(self._known) > _REMEMBERED:
                 gone, _ = self._known.popitem(last=False)
                 self._failures.pop(gone, None)
+                self._passed.pop(gone, None)
 
     def fitted(self, kind: Hashable) -> None:
         """A file of this kind was as expected."""
-        self._failures.pop(kind, None)
+        with self._lock:
+            self._failures.pop(kind, None)
+            self._passed.pop(kind, None)
 
     def failed(self, kind: Hashable) -> None:
-        """A file of this kind was not as expected."""
+        """A file of this kind listed other variants than expected."""
         with self._lock:
             self._failures[kind] = self._failures.get(kind, 0) + 1
+            if self._failures[kind] == _MOST_FAILURES:
+                log.info(
+                    "%d files in a row list other variants than the file before, or in another order; "
+                    "from now on such files are read in full, and only every %dth is tried by the last one",
+                    _MOST_FAILURES,
+                    _AGAIN,
+                )

@@ -102,10 +102,11 @@ def read_rows(
             numbers = _numbers_alone(reader, known)
         except SourceError:
             raise  # and no second download to hear it again
-        except (NotAlikeError, InputError) as problem:
+        except InputError:  # most likely of this file alone: it says nothing about the next ones
+            log.info("%s: cannot be read like the files of its kind; it is read anew in full", where(reader))
+        except NotAlikeError:
             panel.layouts.failed(key)
-            alike = "cannot be read" if isinstance(problem, InputError) else "lists other variants"
-            log.info("%s: %s like the files of its kind; it is read anew in full", where(reader), alike)
+            log.info("%s: lists other variants than its kind; it is read anew in full", where(reader))
         else:
             panel.layouts.fitted(key)
             return known.matched, numbers
@@ -131,7 +132,7 @@ def _numbers_alone(reader: Any, known: KnownLayout) -> dict[str, Float]:
 
 def _remember(reader: Any, panel: PanelIndex, key: Hashable, rows: _Rows, matched: Matched) -> None:
     trails = reader.trails
-    if trails is None or panel.layouts.given_up(key):
+    if trails is None:
         return
     collected = np.concatenate(rows.collected)
     everything = len(collected) == rows.given

@@ -55,11 +55,15 @@ class StoreHandle:
 
     def close(self) -> None:
         """Release the lock; harmless where none is held."""
-        if self._lock is not None and self._lock.held:
-            self._before_release()
-            remove_leftovers_below(self.path)  # of workers that were killed; those that live have ended
-            self._lock.release()
-        self._writable = False
+        held = self._lock is not None and self._lock.held
+        try:
+            if held:
+                self._before_release()
+                remove_leftovers_below(self.path)  # of workers that were killed; those that live have ended
+        finally:  # a full disk, say, is no reason to keep others out
+            if self._lock is not None and held:
+                self._lock.release()
+            self._writable = False
 
     def _before_release(self) -> None:
         """What the coordinator still has to write; a store may override it."""

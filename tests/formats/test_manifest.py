@@ -104,6 +104,7 @@ def test_checksums_as_several_places_write_them(study):
         f"c\tgwas/chr1.tsv;https://example.org/2.gz\t\t\tmd5:{MD5} ; sha256:{SHA}\n"
         f"d\tgwas/chr*0.tsv\t{MD5}  chr10.tsv\t\t\n"
         "e\tgwas/chr2.tsv\tNA\t\t\n"
+        f"f\tgwas/chr1.tsv;;gwas/chr2.tsv;\t\t{SHA}; ;{SHA};\t\n"
     )
     entries = {entry.trait: entry for entry in read_manifest(manifest(study, text))}
     md5, sha = Checksum("md5", MD5), Checksum("sha256", SHA.lower())
@@ -112,6 +113,7 @@ def test_checksums_as_several_places_write_them(study):
     assert entries["b"].checksums == {folder + "0002.txt.gz": (md5, sha)}
     assert entries["c"].checksums == {folder + "chr1.tsv": (md5,), "https://example.org/2.gz": (sha,)}
     assert entries["d"].checksums == {folder + "chr10.tsv": (md5,)}
+    assert entries["f"].checksums == {folder + "chr1.tsv": (sha,), folder + "chr2.tsv": (sha,)}
     assert entries["e"].checksums == {} and not any(entry.annotation for entry in entries.values())
 
 

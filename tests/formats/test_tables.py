@@ -69,6 +69,16 @@ def test_text_with_separators_and_quotation_marks_reads_back(tmp_path: Path, suf
     assert [row[1] for row in rows[1:]] == ["True", "False", "NA", "True", "True", "True", "False"]
 
 
+@pytest.mark.parametrize("values", [[["a"], ["b", "c"]], [{"x": 1}, None]], ids=["list", "struct"])
+def test_lists_are_for_parquet_only(tmp_path: Path, values: list) -> None:
+    table = pa.table({"gene": ["a", "b"], "odd": values})
+    with pytest.raises(UsageError, match=r"column 'odd' is a .*choose \.parquet"):
+        write_table(table, tmp_path / "out.tsv")
+    assert list(tmp_path.iterdir()) == []
+    write_table(table, tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet")["odd"].to_pylist() == values
+
+
 def test_empty_table_is_a_header(tmp_path: Path) -> None:
     write_table(TABLE.slice(0, 0), tmp_path / "out.tsv")
     assert (tmp_path / "out.tsv").read_text() == "gene\tz\tn\n"

@@ -146,12 +146,29 @@ def test_an_unreadable_number_is_reported_as_ever(tmp_path: Path, followed: list
     assert followed == ["2.txt"] and str(raised.value) == str(expected.value) and raised.value.line == 302
 
 
-def test_a_kind_that_never_holds_is_given_up(tmp_path: Path, followed: list[str]) -> None:
+def test_a_kind_that_never_holds_is_given_up_until_it_holds_again(
+    tmp_path: Path, followed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     index = PanelIndex(panel())
-    for seed in range(6):
+    rows = rows_of(0)
+    with caplog.at_level(logging.INFO, "gputwas"):
+        for number in range(27):
+            cut = min(number, 15)  # from the 15th on they are alike
+            read(write(tmp_path / f"{number}.txt", [*rows[: 500 + cut], *rows[520:]]), index)
+    assert followed == [f"{number}.txt" for number in (1, 2, 3, 13, 23, 24, 25, 26)]
+    assert caplog.text.count("such files are read in full") == 1
+
+
+def test_files_that_cannot_be_read_say_nothing_about_their_kind(tmp_path: Path, followed: list[str]) -> None:
+    index = PanelIndex(panel())
+    read(write(tmp_path / "0.txt", rows_of(0)), index)
+    for seed in range(1, 5):
         rows = rows_of(seed)
-        read(write(tmp_path / f"{seed}.txt", [*rows[: 500 + seed], *rows[510:]]), index)
-    assert followed == ["1.txt", "2.txt", "3.txt"]
+        rows[300] = rows[300].rsplit(" ", 1)[0] + " oops"
+        with pytest.raises(InputError, match="is not a number"):
+            read(write(tmp_path / f"{seed}.txt", rows), index)
+    read(write(tmp_path / "5.txt", rows_of(5)), index)
+    assert followed == [f"{seed}.txt" for seed in range(1, 6)]
 
 
 def test_nothing_found_is_explained_from_the_identifiers_that_were_passed_over(tmp_path: Path) -> None:

@@ -92,6 +92,20 @@ def test_same_inputs_are_skipped_other_inputs_refused(tmp_path: Path) -> None:
         assert not store.has("idp")
 
 
+def test_the_lock_is_given_up_whatever_goes_wrong_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(self: GwasStore) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = create(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(GwasStore, "_before_release", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            store.close()
+    create(tmp_path).close()
+
+
 def test_unknown_trait(tmp_path: Path) -> None:
     create(tmp_path).close()
     store = GwasStore.open(tmp_path)
