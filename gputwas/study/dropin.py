@@ -22,6 +22,7 @@ from gputwas.files import check_target
 from gputwas.formats.covariance import Covariances, read_covariances
 from gputwas.formats.metaxcan import read_associations, write_associations
 from gputwas.formats.predictdb import TissueModels, read_models
+from gputwas.formats.sqlite import open_read_only, table_names
 from gputwas.formats.sumstats import SumstatsReader, open_sumstats
 from gputwas.formats.tables import check_table_path, write_table
 from gputwas.ingest.models import Packing
@@ -217,6 +218,7 @@ def _check_output(options: SPrediXcanOptions) -> None:
 
 def _models_and_gwas(options: SPrediXcanOptions) -> tuple[ModelSet, TraitStatistics]:
     """Read everything, the covariance beside the rest: inflating and parsing leave the interpreter free."""
+    _check_database(options.model_db_path)  # or a wrong one were told only after the covariance is read
     covariances: Future[Covariances] | None = None
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="covariance") as beside:
         if options.covariance is not None and not options.single_snp_model:
@@ -231,10 +233,18 @@ def _models_and_gwas(options: SPrediXcanOptions) -> tuple[ModelSet, TraitStatist
         del covariances  # their memory goes with the task that packs them
         try:
             trait = _gwas(options, models.panel)
-        except BaseException:
+        except Exception:
             packed.result()  # what is wrong with the models is said first
             raise
         return packed.result()[0], trait
+
+
+def _check_database(path: str) -> None:
+    """Raise what reading models from a file raises that holds none; looks at its first page only."""
+    with open_read_only(path) as connection:
+        there = table_names(connection)
+    if not {"weights", "extra"} <= there:
+        read_models(path)
 
 
 def _tissue(options: SPrediXcanOptions) -> TissueModels:

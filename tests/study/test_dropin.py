@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -475,6 +477,42 @@ def test_flags_that_contradict_each_other(words: str, message: str) -> None:
 def test_covariance_is_needed() -> None:
     with pytest.raises(UsageError, match="--single_snp_model"):
         parse_flags([*BASE.replace("--covariance c", "").split(), "--gwas_file", "g", "--zscore_column", "z"])
+
+
+@pytest.mark.parametrize("wrong", ["absent", "no database", "no models"])
+def test_a_wrong_database_is_told_before_anything_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    from gputwas.study import dropin
+
+    def too_late(path: str) -> None:
+        raise AssertionError("the covariance was read")
+
+    monkeypatch.setattr(dropin, "read_covariances", too_late)
+    (folder / "models.db").unlink()
+    if wrong == "no database":
+        (folder / "models.db").write_text("GENE RSID1 RSID2 VALUE\n" * 10)
+    elif wrong == "no models":
+        with closing(sqlite3.connect(folder / "models.db")) as connection:
+            connection.execute("CREATE TABLE weights (gene TEXT)")
+            connection.commit()
+    assert spredixcan(folder, *FLAGS) == 3
+    assert "models.db" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_no_reason_to_look_at_the_covariance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gputwas.study import dropin
+
+    (folder / "covariance.txt").write_text("GENE RSID1 RSID2 VALUE\nG1.1 rs1 rs1 much\n")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dropin, "_gwas", interrupted)
+    words = ["--model_db_path", folder / "models.db", "--covariance", folder / "covariance.txt",
+             "--gwas_file", folder / "gwas.txt", "--output_file", folder / "out.csv", *FLAGS]  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        dropin.spredixcan_command(parse_flags([str(word) for word in words]))
 
 
 @pytest.mark.parametrize("gwas", ["good", "of other SNPs", "absent"])
