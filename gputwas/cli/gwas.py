@@ -264,7 +264,8 @@ def check(
         return
     from gputwas.stores.models import read_models_store
 
-    # As the import reads it, so that both say the same.
+    # As the import reads small files. Large ones it scans, which gives the same numbers and counts, but does
+    # not look at text of rows that are not wanted: what is no UTF-8 there is an error here only.
     panel = PanelIndex(read_models_store(models).panel)
     wanted = PanelFilter(panel)
     reader = open_sumstats(files, parity=mode == "parity", keep=wanted, roles=ROLES_USED, **given)

@@ -342,6 +342,23 @@ def test_a_block_with_more_than_ascii_is_left_to_the_ordinary_way(tmp_path: Path
     assert_alike(path, ["rs1"])
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_bytes_that_are_no_text_matter_to_a_scan_in_wanted_rows_only(tmp_path: Path, wanted: bool) -> None:
+    rows = rows_of(50)
+    rows[20] = rows[20].replace(" A ", " \udcff ").replace(" C ", " \udcff ")
+    path = tmp_path / "f.txt"
+    path.write_bytes("\n".join([BIG40, *rows, ""]).encode("utf-8", "surrogateescape"))
+    assert b"\xff" in path.read_bytes()
+    ids = [row.split()[1] for place, row in enumerate(rows) if (place == 20) is wanted]
+    with pytest.raises(InputError, match="not UTF-8 text"):
+        list(reader_of(path, Ordinary(ids)))
+    if wanted:
+        with pytest.raises(InputError, match="not UTF-8 text"):
+            list(reader_of(path, Scanning(ids)))
+    else:
+        assert sum(batch.num_rows for batch in reader_of(path, Scanning(ids))) == len(ids)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(numbers, st.text("0123456789.eE+-", max_size=24)), min_size=1, max_size=30))
 def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:

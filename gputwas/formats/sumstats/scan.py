@@ -4,8 +4,10 @@ In: blocks of a file whose shape is plain, and either a table of wanted identifi
 with the same variants in the same order taught. Out: `RawBlock`s of the wanted rows, and a `FileTrail`, by
 which a later file is known again and read with no look at its identifiers.
 
-The ordinary way is `blocks.text_blocks`; both give the same rows, counts and errors. A block that is not
-plain (runs of blanks, bare carriage returns, text beyond ASCII) is left to it.
+The ordinary way is `blocks.text_blocks`. Both give the same wanted rows, counts, and errors about them. Rows
+that are not wanted are counted and their cells are not looked at, so that bytes in them that are no UTF-8 are
+an error of the ordinary way only. A block that is not plain (runs of blanks, bare carriage returns, text
+beyond ASCII in a wanted row) is left to the ordinary way.
 """
 
 from __future__ import annotations
