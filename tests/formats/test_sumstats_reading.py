@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 
