@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pyarrow as pa
 import pytest
 
 from gputwas.errors import InputError
+from gputwas.formats.sumstats import reader, resume
 from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats
 from gputwas.ingest.layouts import KnownLayouts
 from gputwas.ingest.panel import worth_scanning
 from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
+from tests.web import patience, serving
 
 HEADER = "chr rsid pos a1 a2 beta se pval(-log10)"
 ROWS = 600
@@ -48,10 +51,12 @@ def write(path: Path, rows: list[str]) -> Path:
     return path
 
 
-def read(path: Path | list[Path], index: PanelIndex, *, scan: bool = True, **options) -> TraitStatistics:
+def read(
+    path: str | Path | list[Path], index: PanelIndex, *, scan: bool = True, block_bytes: int = 2000, **options
+) -> TraitStatistics:
     wanted = PanelFilter(index, scan=scan)
-    reader = open_sumstats(path, keep=wanted, roles=ROLES_USED, block_bytes=2000)
-    return read_trait(reader, index, seen=wanted, **options)
+    opened = open_sumstats(path, keep=wanted, roles=ROLES_USED, block_bytes=block_bytes)
+    return read_trait(opened, index, seen=wanted, **options)
 
 
 def assert_same(one: TraitStatistics, other: TraitStatistics) -> None:
@@ -131,6 +136,38 @@ def test_another_order_or_other_variants_are_read_in_full(
     third = write(tmp_path / "3.txt", change(rows_of(3)))  # now the changed kind is the known one
     assert_same(read(third, index), read(third, PanelIndex(panel()), scan=False))
     assert followed == ["2.txt", "3.txt"]
+
+
+def test_a_url_that_is_read_anew_has_all_its_tries(
+    tmp_path: Path, followed: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that downloads is in a long pause when it turns out that the file lists other variants."""
+    caplog.set_level(logging.INFO, "gputwas")
+
+    def pause(self: resume.Retry, failures: int, asked: float | None = None) -> float:
+        return 0.001 if "read anew" in caplog.text else 60.0
+
+    class Late(reader.NotAlikeError):
+        def __init__(self, path: str) -> None:
+            super().__init__(path)
+            deadline = time.monotonic() + 10
+            while "trying again in 60.0 s" not in caplog.text and time.monotonic() < deadline:
+                time.sleep(0.001)
+
+    monkeypatch.setattr(reader, "NotAlikeError", Late)
+    monkeypatch.setattr(resume.Retry, "pause", pause)
+    index, rows = PanelIndex(panel()), rows_of(1)
+    rows += [f"03 rs{1000 + i} {i} A G 0.5 0.1 1" for i in range(70_000)]  # the reader compares now and then
+    read(write(tmp_path / "1.txt", rows), index, block_bytes=1 << 16)
+    other = write(tmp_path / "2.txt", [*rows[:400], *rows[420:600], *rows[400:420], *rows[600:]])
+    data = other.read_bytes()
+    with patience(), serving() as server:
+        cut = len("\n".join(rows[:66_500]))
+        url = server.put("/2.txt", data, cuts=[cut, 5000, 5000])
+        found = read(url, index, block_bytes=1 << 16)
+    assert followed == ["2.txt"] and "2.txt: lists other variants" in caplog.text
+    assert_same(found, read(other, PanelIndex(panel()), scan=False, block_bytes=1 << 16))
+    assert len(server.gets()) == 4 and "trying again in 60.0 s" in caplog.text
 
 
 def test_an_unreadable_number_is_reported_as_ever(tmp_path: Path, followed: list[str]) -> None:
