@@ -21,15 +21,15 @@ def values(ratios: list[Ratio]) -> dict[str, float]:
 
 def test_a_file_costs_what_it_adds() -> None:
     found = [
-        *spent("c", "gputwas", "a stub", 1.0, 1.1),
+        *spent("c", "gputwas", "a stub", 1.125, 1.225),
         *spent("c", "gputwas", "1 file", 1.5, 1.6),
         *spent("c", "gputwas", "5 files", 2.3, 2.4),
         *spent("c", "gzip", "-dc", 0.4, 0.4),
         *spent("c", "floor", "ISA-L inflate", 0.1, 0.1),
     ]
-    costs = importing._costs("c", found, 5)
+    costs = importing._costs("c", found, 5, 1_000_000)
     assert costs == pytest.approx(
-        {"first_cpu_s": 0.5, "known_cpu_s": 0.2, "gzip_cpu_s": 0.4, "inflate_cpu_s": 0.1}
+        {"first_cpu_s": 0.5, "start_cpu_s": 1.05, "known_cpu_s": 0.2, "gzip_cpu_s": 0.4, "inflate_cpu_s": 0.1}
     )
     first, known, floor = importing._ratios("c", costs)
     assert (first.value, first.met) == (pytest.approx(1.25), True)
