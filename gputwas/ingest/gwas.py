@@ -116,18 +116,7 @@ def import_gwas(
     ):
         try:
             stored = set(store.traits)
-            known = {t.trait: store.metadata(t.trait) for t in traits if t.trait in stored}
-            states.look(path for t in traits if t.trait in stored for path in t.paths)
-            files = {
-                t.trait: _check_same_input(t, known[t.trait], out, states)
-                for t in traits
-                if t.trait in stored
-            }
-            updated = {
-                t.trait
-                for t in traits
-                if t.trait in stored and _update(store, t, known[t.trait], files[t.trait])
-            }
+            updated = _stored_before([t for t in traits if t.trait in stored], store, states)
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
                 log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
@@ -140,6 +129,14 @@ def import_gwas(
     return import_report(
         [t.trait for t in traits], status, metadata, {k: str(v) for k, v in failures.items()}
     )
+
+
+def _stored_before(traits: Sequence[TraitInput], store: GwasStore, states: FileStates) -> set[str]:
+    """Check that stored traits are those meant, all of them before any is touched; returns which changed."""
+    known = {t.trait: store.metadata(t.trait) for t in traits}
+    states.look(path for t in traits for path in t.paths)
+    files = {t.trait: _check_same_input(t, known[t.trait], store.path, states) for t in traits}
+    return {t.trait for t in traits if _update(store, t, known[t.trait], files[t.trait])}
 
 
 def _check_before(
