@@ -111,7 +111,7 @@ def draw(path: Path, figures: dict[str, list[float]]) -> None:
         for axes in (left, right):
             axes.set_xlabel("traits")
             axes.set_xlim(left=0)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
             axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
