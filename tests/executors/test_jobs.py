@@ -183,7 +183,7 @@ def test_a_death_costs_only_the_job_that_ran(tmp_path, caplog):
 
 def test_a_job_that_kills_its_worker_every_time_is_named(caplog):
     found = []
-    with LocalExecutor(2) as executor, pytest.raises(WorkerLost, match=r"^3: .*killed 3 times.*fewer") as e:
+    with LocalExecutor(1) as executor, pytest.raises(WorkerLost, match=r"^3: .*killed 3 times.*fewer") as e:
         for _, number in run_jobs(work.die_on_three, list(range(20)), executor):
             found.append(number)
     assert e.value.exit_code == 4 and TRIES == 3
