@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,12 @@ settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """Undo what the command line does to the package's log, so that the next test can look at it."""
+def log_as_at_first() -> None:
+    """Undo what the command line, called by another test or a fixture, has done to the package's log."""
     log = logging.getLogger("gputwas")
-    handlers, propagate, level = log.handlers[:], log.propagate, log.level
-    yield
-    log.handlers[:], log.propagate = handlers, propagate
-    log.setLevel(level)
+    log.handlers.clear()
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
