@@ -28,14 +28,24 @@ def log_as_at_first() -> None:
     log.setLevel(logging.NOTSET)
 
 
+def _data_folder(name: str, file: str) -> Path:
+    data = Path(os.environ.get("GPUTWAS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = data / name
+    if not (folder / file).is_file():
+        pytest.skip(f"no reference data at {folder}; set GPUTWAS_TEST_DATA to the folder that holds {name}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def gtex_v6p() -> Path:
     """Folder of real GTEx v6p models with the reference program's results; skips where it is absent."""
-    data = Path(os.environ.get("GPUTWAS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-    folder = data / "gtex_v6p"
-    if not (folder / "manifest.json").is_file():
-        pytest.skip(f"no reference data at {folder}; set GPUTWAS_TEST_DATA to the folder that holds gtex_v6p")
-    return folder
+    return _data_folder("gtex_v6p", "manifest.json")
+
+
+@pytest.fixture(scope="session")
+def kg_eur() -> Path:
+    """Folder of real genotypes of 489 Europeans (PLINK 1) with a GWAS of the same variants, or skips."""
+    return _data_folder("kg_eur", "kg_eur.bed")
 
 
 @pytest.fixture(
