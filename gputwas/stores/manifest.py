@@ -32,11 +32,19 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSIONS = {"gputwas.models": 1, "gputwas.gwas": 1, "gputwas.associations": 1}
+FORMAT_VERSIONS = {
+    "gputwas.models": 1,
+    "gputwas.gwas": 1,
+    "gputwas.associations": 1,
+    "gputwas.gene_ld": 1,
+    "gputwas.joint": 1,
+}
 _MADE_BY = {
     "gputwas.models": "gputwas models import",
     "gputwas.gwas": "gputwas gwas import",
     "gputwas.associations": "gputwas associate",
+    "gputwas.gene_ld": "gputwas models covariance",
+    "gputwas.joint": "gputwas multixcan",
 }
 _NAMED = 3  # differing inputs named in a message
 
