@@ -24,15 +24,23 @@ from gputwas.errors import InputError
 from gputwas.files import atomic_path
 from gputwas.formats.sumstats.inflate import blocks, compression_of
 
-__all__ = ["Covariances", "Runs", "read_covariances", "write_covariances"]
+__all__ = [
+    "BLOCK_BYTES",
+    "HEADER",
+    "Covariances",
+    "Header",
+    "Runs",
+    "parse_header",
+    "read_covariances",
+    "write_covariances",
+]
 
-_COLUMNS = ("GENE", "RSID1", "RSID2", "VALUE")
+HEADER = ("GENE", "RSID1", "RSID2", "VALUE")
 _EXPECTED = "columns GENE RSID1 RSID2 VALUE"
 _GIVE = "Give the covariance (.txt.gz) that was released with the models."
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None"]
-_BLOCK_BYTES = (
-    2 << 20
-)  # of text at a time: memory touched for the first time costs more than a larger block saves
+BLOCK_BYTES = 2 << 20
+"""Text read at a time: memory touched for the first time costs more than a larger block saves."""
 _ROUNDING = 1e-9  # relative; the two halves of a symmetric matrix may be printed with different last digits
 
 
@@ -85,10 +93,12 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """How a covariance file is laid out: names, delimiter, and where GENE, RSID1, RSID2, VALUE stand."""
+
     names: list[str]
     delimiter: str
-    used: list[int]  # where GENE, RSID1, RSID2, VALUE stand
+    used: list[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +125,13 @@ def read_covariances(path: str | os.PathLike[str]) -> Covariances:
         not contiguous, a pair listed twice with different values, or a row that is repeated (with the gene).
     """
     name = os.fspath(path)
-    header: _Header | None = None
+    header: Header | None = None
     parts: list[_Part] = []
-    for block in blocks(name, compression_of(name), size=_BLOCK_BYTES):
+    for block in blocks(name, compression_of(name), size=BLOCK_BYTES):
         data, line = block.data, block.first_line
         if header is None:
             end = int(np.argmax(data == ord("\n"))) + 1
-            header = _parse_header(data[:end].tobytes(), name)
+            header = parse_header(data[:end].tobytes(), name)
             data, line = data[end:], line + 1
         if len(data):
             parts.append(_parse(data, header, name, line))
@@ -153,7 +163,7 @@ def write_covariances(
 
 
 def _lines(genes: Iterable[str], blocks: Iterable[tuple[Sequence[str], np.ndarray]]) -> Iterable[bytes]:
-    yield (" ".join(_COLUMNS) + "\n").encode()
+    yield (" ".join(HEADER) + "\n").encode()
     for gene, (snps, matrix) in zip(genes, blocks, strict=True):
         first, second = np.triu_indices(len(snps))
         values = np.asarray(matrix, dtype=np.float64)[first, second].tolist()
@@ -163,7 +173,14 @@ def _lines(genes: Iterable[str], blocks: Iterable[tuple[Sequence[str], np.ndarra
         ).encode()
 
 
-def _parse_header(line: bytes, path: str) -> _Header:
+def parse_header(line: bytes, path: str) -> Header:
+    """Understand the first line of a covariance file.
+
+    Raises
+    ------
+    InputError
+        If it is no text, or lacks a column.
+    """
     if b"\x00" in line or line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(
             "not a text table",
@@ -176,7 +193,7 @@ def _parse_header(line: bytes, path: str) -> _Header:
     text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
     names = text.split("\t") if "\t" in text else text.split()
     places = {name.strip().upper(): place for place, name in reversed(list(enumerate(names)))}
-    for wanted in _COLUMNS:
+    for wanted in HEADER:
         if wanted not in places:
             raise InputError(
                 f"the covariance has no column {wanted}",
@@ -186,10 +203,10 @@ def _parse_header(line: bytes, path: str) -> _Header:
                 expected=_EXPECTED,
                 remedy=_GIVE,
             )
-    return _Header(names, "\t" if "\t" in text else " ", [places[wanted] for wanted in _COLUMNS])
+    return Header(names, "\t" if "\t" in text else " ", [places[wanted] for wanted in HEADER])
 
 
-def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> _Part:
+def _parse(data: np.ndarray, header: Header, path: str, line: int) -> _Part:
     padded = header.delimiter == "\t" and bool((data == ord(" ")).any())
     if not padded:
         with contextlib.suppress(pa.ArrowInvalid):
@@ -202,7 +219,7 @@ def _parse(data: np.ndarray, header: _Header, path: str, line: int) -> _Part:
         raise _malformed(text, header, path, line) or error from None
 
 
-def _parse_fast(data: pa.Buffer, delimiter: str, header: _Header) -> _Part:
+def _parse_fast(data: pa.Buffer, delimiter: str, header: Header) -> _Part:
     names = [str(place) for place in range(len(header.names))]
     used = [names[place] for place in header.used]
     # rows of one gene and of one first SNP follow each other: no need of a dictionary to code these columns
@@ -239,7 +256,7 @@ def _runs_of_equal(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
     return encoded.values, starts
 
 
-def _malformed(text: bytes, header: _Header, path: str, first_line: int) -> InputError | None:
+def _malformed(text: bytes, header: Header, path: str, first_line: int) -> InputError | None:
     """Find the first row that is not a row of the table; only called when there is one."""
     value_place = header.used[3]
     for number, row in enumerate(text.split(b"\n"), first_line):

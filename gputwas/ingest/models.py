@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from gputwas.errors import InputError
-from gputwas.formats.covariance import read_covariances
+from gputwas.formats.covariance import Covariances, read_covariances
 from gputwas.formats.predictdb import TissueModels, read_models
+from gputwas.formats.triangles import Triangles, read_triangles
 from gputwas.ingest.models_pack import CovarianceSource, Packing, pack_models
 from gputwas.ingest.models_pairs import ModelFiles, PathLike, find_databases, pair_files, without_covariances
 from gputwas.ingest.models_report import ImportReport, TissueReport
@@ -35,6 +36,8 @@ from gputwas.stores.models import (
 __all__ = ["ImportReport", "Packing", "TissueReport", "import_models", "pack_models", "read_gene_table"]
 
 log = logging.getLogger(__name__)
+
+_WORTH_COMPILED = 1 << 20  # bytes of a covariance file, compressed or not
 
 _GENE_TABLE = "It has tab-separated columns gene, chromosome, start, end and perhaps gene_name."
 
@@ -171,10 +174,19 @@ def _read_all(
     sources: list[tuple[TissueModels, CovarianceSource]] = []
     with progress("Databases", len(files), "tissues") as shown:
         for pair in files:
-            read = None if pair.covariance is None else functools.partial(read_covariances, pair.covariance)
+            read = None if pair.covariance is None else functools.partial(_read_ld, pair.covariance)
             sources.append((read_models(pair.database, snp_key=snp_key, tissue=pair.tissue), read))
             shown.advance()
     return sources
+
+
+def _read_ld(path: PathLike) -> Covariances | Triangles:
+    """Covariances by the fast way where the file allows it; for a small one loading that way costs more."""
+    if os.path.getsize(path) >= _WORTH_COMPILED:
+        triangles = read_triangles(path)
+        if triangles is not None:
+            return triangles
+    return read_covariances(path)
 
 
 def _report_of_store(model_set: ModelSet, seconds: float) -> ImportReport:

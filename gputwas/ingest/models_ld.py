@@ -1,8 +1,8 @@
 """The LD of one tissue's models: packed triangles from the rows of a covariance file.
 
-In: the entries of a tissue with their signs, and its covariances. Out: the order in which a model's SNPs
-stand in its matrix, the triangle in the panel's orientation, var_g, and what is missing. All models at once,
-without a loop over genes.
+In: the entries of a tissue with their signs, and its covariances, as triangles or as rows in any order. Out:
+the order in which a model's SNPs stand in its matrix, the triangle in the panel's orientation, var_g, and
+what is missing. All models at once, without a loop over genes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from gputwas.errors import InputError
 from gputwas.formats.covariance import Covariances
+from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries
 
-__all__ = ["TissueLD", "tissue_ld", "unit_ld"]
+__all__ = ["TissueLD", "tissue_ld", "triangles_ld", "unit_ld"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,40 @@ def tissue_ld(entries: TissueEntries, signs: np.ndarray, covariances: Covariance
     order, place, n_in_ld = _matrix_order(entries, in_ld, pairs)
     ld, var_g = _triangles(entries, signs, covariances, pairs, place, n_in_ld)
     return TissueLD(order, n_in_ld, n_in_cov, ld, var_g)
+
+
+def triangles_ld(entries: TissueEntries, signs: np.ndarray, triangles: Triangles) -> TissueLD:
+    """Pack the LD of a tissue whose covariances come as triangles; the result is that of `tissue_ld`.
+
+    Raises
+    ------
+    InputError
+        If a variance is negative.
+    """
+    from gputwas.kernels.ld import find_entries, listed_first, model_triangles  # numba is slow to load
+
+    n_models = entries.genes.num_rows
+    gene = pc.index_in(triangles.genes, value_set=entries.genes["gene"])
+    model = gene.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    snps = pc.index_in(triangles.snps, value_set=entries.ids).fill_null(-1)
+    snps = snps.to_numpy(zero_copy_only=False).astype(np.int64)[triangles.members]
+    offsets = np.concatenate([[0], np.cumsum(entries.sizes)])
+    found = find_entries(model, triangles.sizes, snps, offsets, entries.snp)
+    order, n_in_ld = listed_first(model, triangles.sizes, found, offsets)
+
+    size = n_in_ld.astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(size * (size + 1) // 2)])
+    in_order = not np.any(model[1:] <= model[:-1]) and not np.any(model < 0) and not np.any(found < 0)
+    ld = triangles.values if in_order else np.empty(starts[-1])
+    var_g = np.full(n_models, np.nan)
+    negative = model_triangles(
+        model, triangles.sizes, found, triangles.values, entries.weights, signs, starts[:-1], ld, var_g
+    )
+    if negative >= 0:
+        raise _negative(entries, triangles.path, negative)
+    counts, absent = np.zeros(n_models, np.int64), np.ones(n_models, bool)
+    counts[model[model >= 0]], absent[model[model >= 0]] = triangles.sizes[model >= 0], False
+    return TissueLD(order, n_in_ld, pa.array(counts, mask=absent), ld, var_g)
 
 
 def unit_ld(entries: TissueEntries) -> TissueLD:
@@ -223,13 +258,15 @@ def _cells(
 def _refuse_negative(entries: TissueEntries, covariances: Covariances, pairs: _Pairs) -> None:
     negative = np.flatnonzero((pairs.first == pairs.second) & (pairs.values < 0))
     if len(negative):
-        entry = int(pairs.first[negative[0]])
-        raise InputError(
-            f"the variance of {_snp(entries, entry)} in gene {_gene(entries, entry)} is negative",
-            path=covariances.path,
-            found=f"{pairs.values[negative[0]]:g}",
-            remedy="A variance cannot be: make the file anew.",
-        )
+        raise _negative(entries, covariances.path, int(pairs.first[negative[0]]))
+
+
+def _negative(entries: TissueEntries, path: str, entry: int) -> InputError:
+    return InputError(
+        f"the variance of {_snp(entries, entry)} in gene {_gene(entries, entry)} is negative",
+        path=path,
+        remedy="A variance cannot be: make the file anew.",
+    )
 
 
 def _missing_pair(

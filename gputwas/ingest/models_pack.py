@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.covariance import Covariances
 from gputwas.formats.predictdb import TissueModels
+from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries, tissue_entries
-from gputwas.ingest.models_ld import TissueLD, tissue_ld, unit_ld
+from gputwas.ingest.models_ld import TissueLD, tissue_ld, triangles_ld, unit_ld
 from gputwas.ingest.models_panel import join_panel
 from gputwas.ingest.models_report import ImportReport, TissueReport
 from gputwas.progress import progress
@@ -32,7 +33,7 @@ __all__ = ["CovarianceSource", "Packing", "pack_models"]
 
 log = logging.getLogger(__name__)
 
-CovarianceSource = Covariances | Callable[[], Covariances] | None
+CovarianceSource = Covariances | Triangles | Callable[[], Covariances | Triangles] | None
 _PERFORMANCE = ("pred_perf_r2", "pred_perf_pval", "pred_perf_qval", "phi")
 _VERSION = re.compile(r"\.\d+$")
 
@@ -158,7 +159,10 @@ def _ld(entries: TissueEntries, signs: np.ndarray, source: CovarianceSource, rul
     if source is None:
         raise UsageError(f"{entries.path}: the models of {entries.tissue} need a covariance (--covariance).")
     covariances = source() if callable(source) else source
-    ld = tissue_ld(entries, signs, covariances)
+    if isinstance(covariances, Triangles):
+        ld = triangles_ld(entries, signs, covariances)
+    else:
+        ld = tissue_ld(entries, signs, covariances)
     if not ld.n_in_ld.any():
         raise InputError(
             f"no SNP of the models of {entries.tissue} is in this covariance, it belongs to other models",
@@ -180,7 +184,7 @@ def _ld(entries: TissueEntries, signs: np.ndarray, source: CovarianceSource, rul
     return ld
 
 
-def _refuse_missing_ld(entries: TissueEntries, ld: TissueLD, covariances: Covariances) -> None:
+def _refuse_missing_ld(entries: TissueEntries, ld: TissueLD, covariances: Covariances | Triangles) -> None:
     sizes = entries.sizes
     missing = int(sizes.sum()) - int(ld.n_in_ld.sum())
     if not missing:

@@ -255,7 +255,7 @@ def test_blocks_of_any_size_give_the_same_rows(
 ) -> None:
     path = write(tmp_path, triangles([4, 1, 7, 2, 2, 12], square=square))
     whole = read_covariances(path)
-    monkeypatch.setattr("gputwas.formats.covariance._BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("gputwas.formats.covariance.BLOCK_BYTES", block_bytes)
     in_blocks = read_covariances(path)
     assert whole.genes == in_blocks.genes == [f"g{k}" for k in range(6)]
     assert whole.offsets.tolist() == in_blocks.offsets.tolist()
