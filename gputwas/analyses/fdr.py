@@ -8,9 +8,10 @@ Memory follows the number of associations found, not the number of tests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -42,18 +43,25 @@ class SignificantAssociations:
 
     Attributes
     ----------
-    table : one row per significant association, largest -log10 p first: trait, tissue, gene, gene_name,
-        chromosome, start, end (the last three where the store has them), z, effect_size, nlog10_p, nlog10_q,
-        p, q (adjusted p), n_snps_used, var_g, family, and the annotation of the trait.
     families : family, n_tests, n_significant, one row per family, those without a finding included.
     alpha, family, method : as asked for.
     """
 
-    table: pa.Table
     families: pa.Table
     alpha: float
     family: str
     method: str
+    _look_up: Callable[[], pa.Table] = field(repr=False)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """One row per significant association, largest -log10 p first; looked up when first asked for.
+
+        Columns trait, tissue, gene, gene_name, chromosome, start, end (the last three where the store has
+        them), z, effect_size, nlog10_p, nlog10_q, p, q (adjusted p), n_snps_used, var_g, family, and the
+        annotation of the trait.
+        """
+        return self._look_up()
 
     @property
     def n_tests(self) -> int:
@@ -122,7 +130,9 @@ def adjust(
         "n_significant": found.n_significant,
     })  # fmt: skip
     log.info("%s of %s tests significant", f"{found.model.size:,}", f"{found.n_tests.sum():,}")
-    return SignificantAssociations(_table(chosen, found, family), families_table, alpha, family, method)
+    return SignificantAssociations(
+        families_table, alpha, family, method, partial(_table, chosen, found, family)
+    )
 
 
 def _select(

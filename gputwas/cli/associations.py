@@ -133,6 +133,9 @@ def fdr(
     heritable: Heritable = False,
     h2_z: H2Threshold = None,
     keep_unknown_h2: KeepUnknownH2 = False,
+    count_only: Annotated[
+        bool, typer.Option("--count-only", help="Count what is significant in each family, write nothing.")
+    ] = False,
     memory: Memory = None,
 ) -> None:
     """Correct for multiple testing, exactly and in bounded memory, and write what is significant.
@@ -142,6 +145,8 @@ def fdr(
         gputwas fdr associations --out significant.tsv
 
         gputwas fdr associations --family modality --method bonferroni --heritable --out brain.parquet
+
+        gputwas fdr associations --family tissue --count-only
     """
     from gputwas.cli.lean import without_pandas
 
@@ -149,8 +154,8 @@ def fdr(
     from gputwas.study.correct import correct
 
     result = correct(
-        store, out, alpha=alpha, family=family, method=method, traits=trait, tissues=tissue,
-        heritable=heritable, h2_z=h2_z, keep_unknown_h2=keep_unknown_h2, memory=memory,
+        store, None if count_only else out, alpha=alpha, family=family, method=method, traits=trait,
+        tissues=tissue, heritable=heritable, h2_z=h2_z, keep_unknown_h2=keep_unknown_h2, memory=memory,
     )  # fmt: skip
     print_table(("family", "tests", "significant"), result.rows())
 

@@ -361,6 +361,17 @@ def test_backend_that_is_not_installed(
     nothing_written(out)
 
 
+def test_counting_alone_writes_nothing(
+    study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed = run(capsys, "fdr", study.associations, "--family", "tissue", "--out", tmp_path / "out.tsv")
+    (tmp_path / "out.tsv").unlink()
+    counted = run(capsys, "fdr", study.associations, "--family", "tissue", "--count-only")
+    assert counted.code == 0 and counted.out == listed.out
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "message", "code"),
     [
