@@ -14,31 +14,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.errors import InputError, ResourceError
-from gputwas.formats.sumstats.values import chromosomes
 
-__all__ = [
-    "INSTALL",
-    "GenotypePanel",
-    "JoinedGenotypes",
-    "allele_rows",
-    "check_file",
-    "load",
-    "variant_table",
-]
+__all__ = ["INSTALL", "GenotypePanel", "JoinedGenotypes", "check_file", "load"]
 
 INSTALL = "pip install 'gputwas[genotypes]'"
-SCHEMA = pa.schema(
-    [
-        ("variant_id", pa.string()),
-        ("chromosome", pa.string()),
-        ("position", pa.int64()),
-        ("effect_allele", pa.string()),
-        ("other_allele", pa.string()),
-    ]
-)
 
 
 class GenotypePanel(ABC):
@@ -48,7 +29,7 @@ class GenotypePanel(ABC):
     ----------
     paths : all files that the panel consists of, for digests of the input.
     samples : ids of the samples kept, in file order, all different.
-    variants : see `variant_table`.
+    variants : see `records.variant_table`.
     not_found : samples that were asked for and are not in the files.
 
     Attributes
@@ -66,6 +47,7 @@ class GenotypePanel(ABC):
         self.samples = samples
         self.variants = variants
         self.not_found = tuple(not_found)
+        self._reader: Any = None
 
     def dosages(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """Read the dosages of some variants.
@@ -100,6 +82,10 @@ class GenotypePanel(ABC):
     @abstractmethod
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """As `dosages`; `rows` is int64, not empty and within bounds."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open files behind when the panel goes to another process, which opens its own."""
+        return self.__dict__ | {"_reader": None}
 
 
 class JoinedGenotypes(GenotypePanel):
@@ -143,48 +129,6 @@ class JoinedGenotypes(GenotypePanel):
         return result
 
 
-def variant_table(
-    variant_id: pa.Array, chromosome: pa.Array, position: pa.Array, effect: pa.Array, other: pa.Array
-) -> pa.Table:
-    """Put the columns of a file into the spelling of `GenotypePanel.variants`.
-
-    Chromosomes lose "chr" and leading zeros; 23 and 25 (PLINK's XY) are X, 24 is Y, 26 is MT. An id ``.``,
-    a chromosome 0 and an allele ``.`` or ``0`` are null.
-    """
-    columns = [
-        _without(variant_id, ["."]),
-        chromosomes(_plain(chromosome)),
-        pc.cast(_plain(position), pa.int64()),
-        _without(pc.utf8_upper(_plain(effect)), [".", "0"]),
-        _without(pc.utf8_upper(_plain(other)), [".", "0"]),
-    ]
-    return pa.table(
-        [pc.cast(_plain(column), field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA
-    )
-
-
-def allele_rows(alternatives: pa.Array) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """One row per alternative allele of each record.
-
-    Parameters
-    ----------
-    alternatives : list<string> (records,): ALT alleles; an empty list counts as one unknown allele.
-
-    Returns
-    -------
-    record : int64 (rows,): which record.
-    allele : int64 (rows,): which allele of it, 1 for the first ALT.
-    effect : string (rows,): the allele.
-    """
-    counts = np.asarray(pc.list_value_length(alternatives)).astype(np.int64)
-    if np.any(counts == 0):
-        filled = [entry or ["."] for entry in alternatives.to_pylist()]
-        return allele_rows(pa.array(filled, pa.list_(pa.string())))
-    record = np.repeat(np.arange(len(counts)), counts)
-    first = np.cumsum(counts) - counts
-    return record, np.arange(len(record)) - first[record] + 1, pc.list_flatten(alternatives)
-
-
 def check_file(path: str, what: str, remedy: str) -> None:
     """Refuse a file that is not there, saying what it would have been.
 
@@ -211,15 +155,6 @@ def load(module: str) -> Any:
         raise ResourceError(
             f"{module}, which reads this kind of genotypes, is not installed; get it with: {INSTALL}"
         ) from error
-
-
-def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _without(column: pa.Array | pa.ChunkedArray, missing: list[str]) -> pa.Array:
-    plain = _plain(column)
-    return pc.if_else(pc.is_in(plain, pa.array(missing)), pa.scalar(None, plain.type), plain)
 
 
 def _difference(samples: list[str], expected: list[str]) -> str:

@@ -11,7 +11,8 @@ import os
 import numpy as np
 
 from gputwas.errors import InputError
-from gputwas.formats.genotypes.panel import GenotypePanel, check_file, load, variant_table
+from gputwas.formats.genotypes.panel import GenotypePanel, check_file, load
+from gputwas.formats.genotypes.records import variant_table
 from gputwas.formats.genotypes.samples import Kept, Wanted, keep, read_lines
 from gputwas.formats.genotypes.text import read_variants
 
@@ -44,7 +45,7 @@ class Plink1Genotypes(GenotypePanel):
         check_file(path, "the genotypes of a PLINK 1 panel", _AGAIN)
         check_file(bim, f"the variants of {path}", _AGAIN)
         check_file(fam, f"the samples of {path}", _AGAIN)
-        bed_reader = load("bed_reader")
+        load("bed_reader")
         families, ids = _read_fam(fam)
         kept: Kept = keep(fam, ids, families, wanted)
         table = read_variants(bim, header=False)
@@ -58,14 +59,20 @@ class Plink1Genotypes(GenotypePanel):
         )
         super().__init__((path, bim, fam), kept.names, variants, kept.not_found)
         self._index = None if kept.everything else kept.index
-        self._bed = bed_reader.open_bed(
-            path, iid_count=len(ids), sid_count=table.num_rows, count_A1=True, skip_format_check=True
-        )
+        self._n_samples_of_file = len(ids)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
+        if self._reader is None:
+            self._reader = load("bed_reader").open_bed(
+                self.paths[0],
+                iid_count=self._n_samples_of_file,
+                sid_count=self.variants.num_rows,
+                count_A1=True,
+                skip_format_check=True,
+            )
         # bed_reader gives (samples, chosen) in Fortran order, so the transpose is contiguous
         try:
-            values: np.ndarray = self._bed.read((self._index, rows), dtype="float64", order="F")
+            values: np.ndarray = self._reader.read((self._index, rows), dtype="float64", order="F")
         except (OSError, ValueError) as error:
             raise InputError(
                 f"the genotypes cannot be read: {error}", path=self.paths[0], remedy=_AGAIN
