@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,39 +22,31 @@ from gputwas.formats.covariance import Covariances, read_covariances
 from gputwas.formats.metaxcan import read_associations, write_associations
 from gputwas.formats.predictdb import TissueModels, read_models
 from gputwas.formats.sqlite import open_read_only, table_names
-from gputwas.formats.sumstats import SumstatsReader, open_sumstats
 from gputwas.formats.tables import check_table_path, write_table
 from gputwas.ingest.models import Packing
 from gputwas.ingest.trait import PanelFilter, PanelIndex, TraitStatistics, read_trait
 from gputwas.stores.associations import Status
 from gputwas.stores.models import ModelSet
 from gputwas.study.compare import Comparison, compare_tables
+from gputwas.study.dropin_gwas import GwasFlags, gwas_reader
 from gputwas.study.dropin_products import OneTrait
 from gputwas.study.dropin_words import in_words_of
 from gputwas.study.results import TissueResult, calibrated, metaxcan_table, snp_extremes
 from gputwas.study.snp_map import carry_over, gwas_side, read_snp_map
-from gputwas.study.unnamed_columns import with_unnamed_columns
 from gputwas.twas.spredixcan import prepare_scorer, score_traits
 
-__all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "gwas_paths", "spredixcan_command"]
+__all__ = ["SPrediXcanOptions", "SPrediXcanReport", "compare_with", "spredixcan_command"]
 
 log = logging.getLogger(__name__)
 
-_BLOCK_BYTES = (
-    2 << 20
-)  # of GWAS text at a time: the process stays small, and a block in the processor's cache
 
-
-@dataclass(frozen=True)
-class SPrediXcanOptions:
-    """Options of SPrediXcan.py under their own names, checked when built.
+@dataclass(frozen=True, kw_only=True)
+class SPrediXcanOptions(GwasFlags):
+    """Options of SPrediXcan.py under their own names, checked when built; those of the GWAS: `GwasFlags`.
 
     Attributes
     ----------
-    gwas_file, or gwas_folder with gwas_file_pattern (a regular expression that names match from their
-        beginning).
-    *_column : names of GWAS columns. separator : None is any whitespace.
-    input_pvalue_fix : stand-in for p = 0; 0 drops those rows. single_snp_model : no LD is needed.
+    single_snp_model : no LD is needed.
     gwas_h2, gwas_N : both or neither; calibrate z by the models' φ.
     MAX_R : only the first so many genes, by id, that have a SNP in the GWAS. (The reference takes genes in
         the order of its table of weights, and of the last one only the first SNP.)
@@ -65,26 +56,8 @@ class SPrediXcanOptions:
     output_file: str
     covariance: str | None = None
     model_db_snp_key: str | None = None
-    gwas_file: str | None = None
-    gwas_folder: str | None = None
-    gwas_file_pattern: str | None = None
     gwas_h2: float | None = None
     gwas_N: float | None = None
-    snp_column: str = "SNP"
-    effect_allele_column: str = "A1"
-    non_effect_allele_column: str = "A2"
-    beta_column: str | None = None
-    beta_sign_column: str | None = None
-    or_column: str | None = None
-    se_column: str | None = None
-    zscore_column: str | None = None
-    pvalue_column: str | None = None
-    separator: str | None = None
-    skip_until_header: str | None = None
-    handle_empty_columns: bool = False
-    input_pvalue_fix: float = 1e-50
-    keep_non_rsid: bool = False
-    snp_map_file: str | None = None
     single_snp_model: bool = False
     remove_ens_version: bool = False
     overwrite: bool = False
@@ -92,55 +65,17 @@ class SPrediXcanOptions:
     MAX_R: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.gwas_file is None) == (self.gwas_folder is None):
-            raise UsageError("give either --gwas_file or --gwas_folder (with --gwas_file_pattern)")
-        if self.gwas_file_pattern and not self.gwas_folder:
-            raise UsageError("--gwas_file_pattern needs --gwas_folder")
         if (self.gwas_h2 is None) != (self.gwas_N is None):
             raise UsageError("calibration needs both --gwas_h2 and --gwas_N, or neither")
         if self.gwas_h2 is not None and not 0 <= self.gwas_h2 <= 1:
             raise UsageError(f"--gwas_h2 must be between 0 and 1, not {self.gwas_h2}")
         if self.gwas_N is not None and not self.gwas_N > 0:
             raise UsageError(f"--gwas_N must be above 0, not {self.gwas_N}")
-        if not 0 <= self.input_pvalue_fix <= 1:
-            raise UsageError(f"--input_pvalue_fix must be between 0 and 1, not {self.input_pvalue_fix}")
         if self.covariance is None and not self.single_snp_model:
             raise UsageError("give --covariance FILE, or --single_snp_model if each gene has one SNP")
         if self.MAX_R is not None and self.MAX_R < 1:
             raise UsageError(f"--MAX_R must be at least 1, not {self.MAX_R}")
-        _check_statistic(self)
-
-    def columns(self) -> dict[str, str]:
-        """Role -> GWAS column, for the roles that were named."""
-        named = {
-            "variant_id": self.snp_column,
-            "effect_allele": self.effect_allele_column,
-            "other_allele": self.non_effect_allele_column,
-            "z": self.zscore_column,
-            "beta": self.beta_column,
-            "odds_ratio": self.or_column,
-            "sign": self.beta_sign_column,
-            "se": self.se_column,
-            "p": self.pvalue_column,
-        }
-        return {role: name for role, name in named.items() if name}
-
-
-def _check_statistic(options: SPrediXcanOptions) -> None:
-    """Refuse options that do not say where z comes from (rules of the reference's M03_betas.py)."""
-    effect = options.beta_column or options.or_column
-    if options.zscore_column:
-        return
-    if options.pvalue_column:
-        if not (effect or options.beta_sign_column):
-            raise UsageError(
-                "a p-value has no direction: name --beta_column, --or_column or --beta_sign_column too"
-            )
-    elif not (options.se_column and effect):
-        raise UsageError(
-            "name where z comes from: --zscore_column, or --pvalue_column with an effect or its sign, "
-            "or --se_column with --beta_column or --or_column"
-        )
+        self.check_gwas()
 
 
 @dataclass(frozen=True)
@@ -258,51 +193,12 @@ def _tissue(options: SPrediXcanOptions) -> TissueModels:
     return tissue
 
 
-def gwas_paths(options: SPrediXcanOptions) -> list[str]:
-    """Files of the GWAS in the order in which the reference reads them.
-
-    Raises
-    ------
-    InputError : the folder is missing, or no file's name fits the pattern.
-    """
-    if options.gwas_file:
-        return [options.gwas_file]
-    folder = str(options.gwas_folder)
-    if not os.path.isdir(folder):
-        raise InputError("there is no such folder", path=folder, remedy="Check --gwas_folder.")
-    names = sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
-    try:
-        pattern = re.compile(options.gwas_file_pattern or "")
-    except re.error as error:
-        raise UsageError(
-            f"--gwas_file_pattern {options.gwas_file_pattern!r} is not a regular expression ({error}); write "
-            ".*gz and not *.gz"
-        ) from error
-    chosen = [os.path.join(folder, name) for name in names if pattern.match(name)]  # at the name's beginning
-    if not chosen:
-        shown = ", ".join(names[:5]) or "an empty folder"
-        raise InputError(
-            "no file name fits --gwas_file_pattern",
-            path=folder,
-            found=shown,
-            expected=f"names that match {options.gwas_file_pattern!r} from their beginning",
-            remedy="The pattern is a regular expression, not a wildcard: .*gz and not *.gz.",
-        )
-    return chosen
-
-
 def _gwas(options: SPrediXcanOptions, panel: pa.Table) -> TraitStatistics:
     snp_map = None if options.snp_map_file is None else read_snp_map(options.snp_map_file)
     wanted = PanelIndex(panel if snp_map is None else gwas_side(snp_map))
     seen = PanelFilter(wanted)
-    header = _reader(options, {"variant_id": options.snp_column}, seen).layout.header
-    columns = with_unnamed_columns(options.columns(), header)
-    if "TEST" in header:
-        # PLINK 2 writes rows of covariates and other models below those of the SNP; the reference lets the
-        # last of them win, here only additive rows count
-        columns["test"] = "TEST"
     trait = read_trait(
-        _reader(options, columns, seen),
+        gwas_reader(options, seen),
         wanted,
         mode="parity",
         keep_non_rsid=options.keep_non_rsid,
@@ -310,19 +206,6 @@ def _gwas(options: SPrediXcanOptions, panel: pa.Table) -> TraitStatistics:
         seen=seen,
     )
     return trait if snp_map is None else carry_over(trait, snp_map, panel)
-
-
-def _reader(options: SPrediXcanOptions, columns: dict[str, str], keep: PanelFilter) -> SumstatsReader:
-    return open_sumstats(
-        gwas_paths(options),
-        columns=columns,
-        separator=options.separator,
-        skip_until_header=options.skip_until_header,
-        handle_empty_columns=options.handle_empty_columns,
-        parity=True,
-        keep=keep,
-        block_bytes=_BLOCK_BYTES,
-    )
 
 
 def _score(options: SPrediXcanOptions, model_set: ModelSet, trait: TraitStatistics) -> pa.Table:
