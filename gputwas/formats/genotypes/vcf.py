@@ -111,7 +111,14 @@ class _Cursor:
         The last ones are kept: the next row may be another allele of the same record.
         """
         if wanted != self._held:
-            self._dosages = _dosages(self.record(wanted), self._path)
+            variant = self.record(wanted)
+            try:
+                self._dosages = _dosages(variant, self._path)
+            except InputError:
+                raise
+            except Exception as error:  # cyvcf2 raises bare exceptions; a DS may be declared as text
+                where = f"the genotypes at {variant.CHROM}:{variant.POS}: {error}"
+                raise _unreadable(self._path, where) from error
             self._held = wanted
         return self._dosages
 
@@ -241,9 +248,17 @@ def _count_calls(calls: np.ndarray, n_alternatives: int) -> tuple[np.ndarray, np
     `calls` is integer (samples, ploidy + 1): allele numbers, -1 missing, -2 beyond the sample's ploidy; the
     last column tells phase.
     """
-    alleles = calls[:, :-1]
-    ploidy = (alleles != -2).sum(axis=1)
-    copies = (alleles[:, :, None] == np.arange(1, n_alternatives + 1)).sum(axis=1).astype(np.float64)
-    copies *= (2.0 / np.maximum(ploidy, 1))[:, None]
-    copies[(alleles == -1).any(axis=1) | (ploidy == 0)] = np.nan
-    return copies, ploidy
+    haplotypes = np.ascontiguousarray(calls[:, :-1].T)  # NumPy is slow along an axis of two
+    numbers = np.arange(1, n_alternatives + 1, dtype=haplotypes.dtype)[:, None]
+    copies = np.zeros((n_alternatives, len(calls)))
+    for haplotype in haplotypes:
+        copies += haplotype == numbers
+    ploidy = np.full(len(calls), len(haplotypes))
+    lowest = int(haplotypes.min(initial=0))
+    if lowest < -1:
+        ploidy -= (haplotypes == -2).sum(axis=0)
+    if lowest < -1 or len(haplotypes) != 2:
+        copies *= 2.0 / np.maximum(ploidy, 1)
+    if lowest < 0:
+        copies[:, (haplotypes == -1).any(axis=0) | (ploidy == 0)] = np.nan
+    return copies.T, ploidy

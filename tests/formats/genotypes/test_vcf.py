@@ -61,6 +61,15 @@ def test_no_genotypes_in_a_record(tmp_path: Path) -> None:
         panel.dosages([1])
 
 
+def test_dosages_that_are_no_numbers(tmp_path: Path) -> None:
+    path = panel_of(tmp_path, "X 7 . A C . . . GT:DS 0/0:0 0|1:x 1/1:2 ./.:.")
+    path.write_text(path.read_text().replace("ID=DS,Number=A,Type=Float", "ID=DS,Number=1,Type=String"))
+    with pytest.raises(
+        InputError, match=r"panel\.vcf: the VCF or BCF file cannot be read: the genotypes at X:7"
+    ):
+        open_genotypes(path).dosages([0])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
