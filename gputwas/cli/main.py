@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gputwas.cli import associations, dropin, gwas, models, study
+from gputwas.cli import associations, dropin, gwas, models, multixcan, study
 from gputwas.cli.reporting import Verbosity, report_error, start_logging
 
 __all__ = ["app", "main"]
@@ -57,6 +57,7 @@ def root(
 models.register(app)
 gwas.register(app)
 associations.register(app)
+multixcan.register(app)
 dropin.register(app)
 study.register(app)
 
