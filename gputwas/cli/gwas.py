@@ -13,6 +13,8 @@ from gputwas.cli.reporting import print_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from gputwas.ingest.choose_key import Match, MatchOptions
+
 __all__ = ["parse_columns", "register"]
 
 group = typer.Typer(no_args_is_help=True, help="GWAS summary statistics: check, import, list.")
@@ -85,7 +87,37 @@ KeepNonRsid = Annotated[
 PvalueFix = Annotated[
     float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
 ]
-Build = Annotated[str | None, typer.Option("--build", help="Genome build of the files, for messages.")]
+Build = Annotated[
+    str | None,
+    typer.Option("--build", help="Genome build of the files, such as hg19; a manifest's column goes first."),
+]
+To = Annotated[
+    str | None, typer.Option("--to", help="Genome build of the models (default: as their ids show).")
+]
+ChainOption = Annotated[
+    Path | None,
+    typer.Option("--chain", help="Chain file from --build to --to: positions are lifted, strands turned."),
+]
+MatchOption = Annotated[
+    Literal["auto", "id", "position", "map"],
+    typer.Option(
+        "--match",
+        help="By what rows are matched to the models' variants: text of the id, chromosome and position, or "
+        "a map; auto looks at how file and models name them, and says what it took.",
+    ),
+]
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", help="Table that leads from the files' ids to the models', as GTEx's lookup table."
+    ),
+]
+MapFrom = Annotated[
+    str | None, typer.Option("--map-from", help="Its column with the files' ids (default: told).")
+]
+MapTo = Annotated[
+    str | None, typer.Option("--map-to", help="Its column with the models' ids (default: told).")
+]
 _WORKERS_HELP = (
     "Short for --executor local:N; never more than traits (default: one per 4 traits, at most one per core)."
 )
@@ -146,7 +178,13 @@ def import_(
     min_found: MinFound = 0.25,
     keep_non_rsid: KeepNonRsid = None,
     pvalue_fix: PvalueFix = 1e-50,
+    match: MatchOption = "auto",
+    map_: MapOption = None,
+    map_from: MapFrom = None,
+    map_to: MapTo = None,
     build: Build = None,
+    to: To = None,
+    chain: ChainOption = None,
     workers: Workers = None,
     executor: ExecutorOption = None,
     keep_going: KeepGoing = False,
@@ -166,6 +204,10 @@ def import_(
 
         gputwas gwas import --manifest traits.tsv --executor dask:tcp://node01:8786
 
+        gputwas gwas import height.txt.gz --build hg19 --to hg38 --chain hg19ToHg38.over.chain.gz
+
+        gputwas gwas import height.txt.gz --map GTEx_v8.lookup_table.txt.gz
+
         \b
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
           --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
@@ -182,6 +224,7 @@ def import_(
         raise UsageError("--workers N is short for --executor local:N; give one of them")
     if report is not None:
         check_table_path(report)  # before hours of reading
+    matching = _matching(match, map_, map_from, map_to, chain, to)
     entries = collect_traits(
         files or [], manifest=manifest, folder=folder, pattern=pattern, trait=trait, dialect=dialect,
         columns=parse_columns(column), separator=separator, build=build, phenotypes=phenotypes,
@@ -192,13 +235,28 @@ def import_(
     table = import_gwas(
         entries, models, out, mode=mode, keep_non_rsid=keep_non_rsid, pvalue_fix=pvalue_fix,
         palindromes=palindromes, min_found=min_found, executor=executor, keep_going=keep_going,
-        overwrite=overwrite,
+        overwrite=overwrite, matching=matching,
     )  # fmt: skip
     if report is not None:
         write_table(table, report)
     _show_report(table)
     if table["error"].null_count < table.num_rows:
         raise typer.Exit(3)
+
+
+def _matching(
+    match: Match,
+    map_: Path | None,
+    source: str | None,
+    target: str | None,
+    chain: Path | None,
+    to: str | None,
+) -> MatchOptions:
+    from gputwas.ingest.choose_key import MatchOptions
+
+    files = (None if path is None else str(path) for path in (map_, chain))
+    table, lift = files
+    return MatchOptions(match, table, source, target, lift, to)
 
 
 def _workers(asked: int | None, n_traits: int) -> int:
@@ -221,7 +279,8 @@ def _show_report(table: pa.Table) -> None:
         for name in table.column_names
         if name.startswith("dropped_") and name != "dropped_not_in_panel" and pc.sum(table[name]).as_py()
     ]
-    shown.append("found_share")
+    shown += [n for n in table.column_names if n.startswith("lift_") and pc.sum(table[n]).as_py()]
+    shown += ["matched_by", "found_share"]
     print_table(shown, zip(*(table[name].to_pylist() for name in shown), strict=True))
 
 
@@ -238,8 +297,17 @@ def check(
     separator: Separator = None,
     palindromes: PalindromesOption = "infer",
     keep_non_rsid: KeepNonRsid = None,
+    match: MatchOption = "auto",
+    map_: MapOption = None,
+    map_from: MapFrom = None,
+    map_to: MapTo = None,
+    build: Build = None,
+    to: To = None,
+    chain: ChainOption = None,
 ) -> None:
     """Say which columns would be taken for what, and with --models read the file without storing it.
+
+    With --models also: how many of the models' variants are found by identifier, position and map.
 
     Example: gputwas gwas check 0001.txt.gz --models models
     """
@@ -251,8 +319,9 @@ def check(
     from gputwas.formats.sumstats.sources import SourceFile
 
     without_pandas()
-    from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, read_trait
+    from gputwas.ingest.panel import PanelIndex
 
+    matching = _matching(match, map_, map_from, map_to, chain, to)
     given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}
     given |= {"opener": functools.cache(SourceFile), "threads": available_cores()}  # URLs: one download
     reader = open_sumstats(files, parity=mode == "parity", **given)
@@ -262,16 +331,17 @@ def check(
         typer.echo(line)
     if models is None:
         return
+    from gputwas.ingest.checking import found_by_key, read_as_import
     from gputwas.stores.models import read_models_store
 
-    # As the import reads small files. Large ones it scans, which gives the same numbers and counts, but does
-    # not look at text of rows that are not wanted: what is no UTF-8 there is an error here only.
     panel = PanelIndex(read_models_store(models).panel)
-    wanted = PanelFilter(panel)
-    reader = open_sumstats(files, parity=mode == "parity", keep=wanted, roles=ROLES_USED, **given)
-    trait = read_trait(
-        reader, panel, mode=mode, palindromes=palindromes, keep_non_rsid=keep_non_rsid, seen=wanted
+    if mode == "strict":
+        rows = found_by_key(reader, panel, matching, build)
+        print_table(("matched by", "variants of the models", "share"), rows)
+    trait = read_as_import(
+        reader, panel, matching, build, mode=mode, palindromes=palindromes, keep_non_rsid=keep_non_rsid
     )
+    typer.echo(f"matched by {trait.matched_how}")
     typer.echo(f"rows: {trait.rows_read:,} read, {trait.rows_malformed:,} malformed")
     print_table(("reason", "rows"), sorted(trait.counts.items()))
     typer.echo(f"variants of the models found: {trait.found_share:.1%}")

@@ -7,7 +7,7 @@ remedy in a sentence or two.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,12 @@ import pyarrow.compute as pc
 from gputwas.variants.align import Reason
 from gputwas.variants.identifiers import Style, build_name, common_spelling, style_of
 
-__all__ = ["Diagnosis", "diagnose_identifiers", "diagnose_rows"]
+__all__ = ["LIFT", "Diagnosis", "diagnose_identifiers", "diagnose_rows"]
+
+LIFT = (
+    "Lift it with a chain file from its build to that of the models, for example --build hg19 --to hg38 "
+    "--chain hg19ToHg38.over.chain.gz."
+)
 
 _BY_RSID = "import the models by rs number: gputwas models import --model-db-snp-key rsid"
 _BY_POSITION = "import the models by position: gputwas models import --model-db-snp-key varID"
@@ -33,7 +38,9 @@ class Diagnosis:
         return f"{self.cause}. {self.remedy}"
 
 
-def diagnose_identifiers(gwas_ids: pa.Array, panel_ids: pa.Array, *, build: str | None = None) -> Diagnosis:
+def diagnose_identifiers(
+    gwas_ids: pa.Array, panel_ids: pa.Array, *, build: str | None = None, options: bool = False
+) -> Diagnosis:
     """Compare how the two lists name their variants.
 
     Parameters
@@ -41,8 +48,34 @@ def diagnose_identifiers(gwas_ids: pa.Array, panel_ids: pa.Array, *, build: str 
     gwas_ids : string array; identifiers of the file, a sample from all of it.
     panel_ids : string array; identifiers of the panel.
     build : genome build that the user gave for the file, if any.
+    options : also name the options of the import that match in other ways than by identifier.
     """
     gwas, panel = style_of(gwas_ids), style_of(panel_ids)
+    found = _compared(gwas, panel, gwas_ids, panel_ids, build)
+    hint = _options(gwas, panel, gwas_ids, panel_ids) if options else ""
+    return replace(found, remedy=f"{found.remedy} {hint}") if hint else found
+
+
+def _options(gwas: Style, panel: Style, gwas_ids: pa.Array, panel_ids: pa.Array) -> str:
+    """Which options would find more."""
+    if gwas.positional and panel.positional:
+        if _share(*(common_spelling(ids, alleles=False) for ids in (gwas_ids, panel_ids))):
+            return "The import matches such ids by itself, unless told otherwise: --match auto."
+        return LIFT
+    if panel.positional:
+        return (
+            "If the file has columns of chromosome and position: --match position (--column chromosome=NAME "
+            f"--column position=NAME); on another build: {LIFT[0].lower()}{LIFT[1:-1]}; or give a map from "
+            "the file's ids to the models': --map FILE."
+        )
+    if gwas.positional:
+        return "Or give a map from the file's ids to the models': --map FILE."
+    return ""
+
+
+def _compared(
+    gwas: Style, panel: Style, gwas_ids: pa.Array, panel_ids: pa.Array, build: str | None
+) -> Diagnosis:
     if gwas.positional and panel.positional:
         return _both_positional(gwas, panel, gwas_ids, panel_ids, build)
     if gwas.kind == panel.kind == "rsid":

@@ -27,11 +27,12 @@ from gputwas.executors.choose import open_executor, share_of_worker
 from gputwas.executors.jobs import run_jobs, this_process
 from gputwas.formats.sumstats.reader import resolve_paths
 from gputwas.formats.sumstats.sources import is_url
+from gputwas.ingest.choose_key import MatchOptions
 from gputwas.ingest.jobs import (
     GwasOptions,
     TraitInput,
     TraitJob,
-    how_read,
+    how_kept,
     import_one,
     open_trait,
     panel_key,
@@ -52,7 +53,7 @@ from gputwas.stores.gwas import GwasStore
 from gputwas.stores.manifest import to_plain
 from gputwas.variants.align import Mode, Palindromes
 
-__all__ = ["GwasOptions", "TraitInput", "import_gwas"]
+__all__ = ["GwasOptions", "MatchOptions", "TraitInput", "import_gwas"]
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def import_gwas(
     executor: Executor | str | None = None,
     keep_going: bool = False,
     overwrite: bool = False,
+    matching: MatchOptions | None = None,
 ) -> pa.Table:
     """Read traits and store them.
 
@@ -87,6 +89,7 @@ def import_gwas(
         whose URL does not answer any more stay as they are.
     overwrite : empty the store first, but only once the header of every file is known to be readable (of
         URLs, whose headers would have to be downloaded for that: of the first; with `keep_going`: of any).
+    matching : by what rows are matched to the models' variants; parity mode knows identifiers only.
 
     Returns
     -------
@@ -102,6 +105,7 @@ def import_gwas(
         be read; traits completed by then stay in the store, and a store begun here without any is removed.
     """
     options = GwasOptions(mode, keep_non_rsid, pvalue_fix, palindromes)
+    matched = _checked_matching(matching, options)
     if workers < 1:
         raise UsageError(f"the number of workers must be 1 or more, not {workers}")
     if workers > 1 and executor is not None:
@@ -116,11 +120,12 @@ def import_gwas(
     ):
         try:
             stored = set(store.traits)
-            updated = _stored_before([t for t in traits if t.trait in stored], store, states)
+            before = [t for t in traits if t.trait in stored]
+            updated = _stored_before(before, store, states, matched)
             todo = [trait for trait in traits if trait.trait not in stored]
             if len(todo) < len(traits):
                 log.info("%s of %s traits are in the store already", len(traits) - len(todo), len(traits))
-            failures = _import_missing(todo, store, options, min_found, pool, keep_going)
+            failures = _import_missing(todo, store, options, matched, min_found, pool, keep_going)
             metadata = {t.trait: store.metadata(t.trait) for t in traits if t.trait not in failures}
         finally:
             store.discard_if_empty()
@@ -131,11 +136,23 @@ def import_gwas(
     )
 
 
-def _stored_before(traits: Sequence[TraitInput], store: GwasStore, states: FileStates) -> set[str]:
+def _checked_matching(matching: MatchOptions | None, options: GwasOptions) -> MatchOptions:
+    found = MatchOptions() if matching is None else matching.with_digests()
+    if options.mode == "parity" and found not in (MatchOptions(), MatchOptions("id")):
+        raise UsageError(
+            "--mode parity matches identifiers only, as MetaXcan does: leave out --match, --map, "
+            "--chain and --to"
+        )
+    return found
+
+
+def _stored_before(
+    traits: Sequence[TraitInput], store: GwasStore, states: FileStates, matching: MatchOptions
+) -> set[str]:
     """Check that stored traits are those meant, all of them before any is touched; returns which changed."""
     known = {t.trait: store.metadata(t.trait) for t in traits}
     states.look(path for t in traits for path in t.paths)
-    files = {t.trait: _check_same_input(t, known[t.trait], store.path, states) for t in traits}
+    files = {t.trait: _check_same_input(t, known[t.trait], store.path, states, matching) for t in traits}
     return {t.trait for t in traits if _update(store, t, known[t.trait], files[t.trait])}
 
 
@@ -186,7 +203,11 @@ def _panel_table(panel: pa.Table | str | os.PathLike[str]) -> pa.Table:
 
 
 def _check_same_input(
-    trait: TraitInput, metadata: Mapping[str, Any], out: str | os.PathLike[str], states: FileStates
+    trait: TraitInput,
+    metadata: Mapping[str, Any],
+    out: str | os.PathLike[str],
+    states: FileStates,
+    matching: MatchOptions,
 ) -> list[dict[str, Any]]:
     """Refuse a stored trait whose files or reading options are others now.
 
@@ -199,7 +220,7 @@ def _check_same_input(
     """
     known = metadata.get("files", [])
     now = [states.of(path) for path in trait.paths]
-    before, how = metadata.get("how") or {}, how_read(trait)
+    before, how = metadata.get("how") or {}, to_plain(how_kept(trait, matching))
     same = same_by_state(known, now, trait.checksums)
     if same is None:
         same = metadata["input_hash"] == input_hash(trait.paths, before, trait.checksums)
@@ -224,8 +245,8 @@ def _check_same_input(
 
 def _changed_options(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The reading options that differ, each as `name was -> is`."""
-    names = [name for name in now if before.get(name) != now[name]]
-    return "; ".join(f"{name} {before.get(name)!r} -> {now[name]!r}" for name in names)
+    names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    return "; ".join(f"{name} {before.get(name)!r} -> {now.get(name)!r}" for name in names)
 
 
 def _update(
@@ -276,6 +297,7 @@ def _import_missing(
     todo: list[TraitInput],
     store: GwasStore,
     options: GwasOptions,
+    matching: MatchOptions,
     min_found: float,
     executor: Executor | None,
     keep_going: bool,
@@ -288,7 +310,8 @@ def _import_missing(
     # Processes of this machine share its cores; those of others are as busy as their owner wants them to be.
     here = executor is None or hasattr(executor, "n_here")
     threads = share_of_worker(executor, len(todo)).threads if here else 1
-    jobs = [TraitJob(trait, options, min_found, *place, threads, panel_key(store)) for trait in todo]
+    key = panel_key(store)
+    jobs = [TraitJob(trait, options, min_found, *place, threads, key, matching) for trait in todo]
     stop = Event()
     layout = ""  # said again only when it changes: thousands of files of one kind are one line
     with progress("reading GWAS", len(todo), "traits") as shown:

@@ -17,9 +17,11 @@ from gputwas.errors import GputwasError, InputError, ResourceError, UsageError
 from gputwas.executors.jobs import kept_in_process, shared_folder, this_process
 from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats
-from gputwas.ingest.panel import worth_scanning
+from gputwas.ingest.choose_key import MatchOptions, choose_key
+from gputwas.ingest.matching import roles_for
+from gputwas.ingest.panel import PanelIndex, filter_for, worth_scanning
 from gputwas.ingest.sources import InputFiles
-from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
+from gputwas.ingest.trait import TraitStatistics, read_trait
 from gputwas.ingest.zscores import PVALUE_FIX
 from gputwas.stores.gwas import GwasStore
 from gputwas.stores.hashing import ContentHash
@@ -31,6 +33,7 @@ __all__ = [
     "Imported",
     "TraitInput",
     "TraitJob",
+    "how_kept",
     "how_read",
     "import_one",
     "open_trait",
@@ -103,6 +106,11 @@ def how_read(trait: TraitInput) -> dict[str, Any]:
     }
 
 
+def how_kept(trait: TraitInput, matching: MatchOptions) -> dict[str, Any]:
+    """All that decides how a trait's files become rows of the panel, as it is kept with the trait."""
+    return how_read(trait) | matching.kept(trait.build)
+
+
 @dataclass(frozen=True)
 class TraitJob:
     """What a worker, perhaps on another machine, has to know to import a trait."""
@@ -115,6 +123,7 @@ class TraitJob:
     start: str  # the folder that relative paths start from
     threads: int  # that may inflate one file
     panel_key: str  # digest of all of the panel that an index is made of
+    matching: MatchOptions = field(default_factory=MatchOptions)
 
     def __str__(self) -> str:
         return f"trait {self.trait.trait!r}"
@@ -137,16 +146,17 @@ class TraitJob:
 class Imported:
     """What the process that waits has to say about a trait that a worker stored."""
 
-    layout: str
+    layout: str  # and by what it was matched
     warnings: tuple[str, ...]
     process: str
 
 
 def panel_key(store: GwasStore) -> str:
-    """Digest under which an index of the panel is kept; chromosomes count, which `panel_digest` does not."""
+    """Digest under which an index of the panel is kept; places count, which in `panel_digest` they do not."""
     key = ContentHash().add_text(store.panel_digest)
-    if "chromosome" in store.panel.column_names:
-        key.add_table("chromosome", store.panel.select(["chromosome"]))
+    for name in ("chromosome", "position"):
+        if name in store.panel.column_names:
+            key.add_table(name, store.panel.select([name]))
     return key.hexdigest()
 
 
@@ -162,21 +172,24 @@ def import_one(job: TraitJob) -> Imported | GputwasError:
         return ResourceError(f"memory ran out while reading {job.trait.paths[0]}; use fewer workers")
     beta = None if statistics.beta is None else statistics.beta.astype(np.float32)
     job.open_store().add(job.trait.trait, statistics.z, beta, metadata)
-    return Imported(statistics.layout, statistics.warnings, this_process())
+    said = f"{statistics.layout}; matched by {statistics.matched_how}"
+    return Imported(said, statistics.warnings, this_process())
 
 
 def _read_one(job: TraitJob, panel: PanelIndex) -> tuple[TraitStatistics, dict[str, Any]]:
     trait, options, paths = job.trait, job.options, job.paths()
-    wanted = PanelFilter(panel, scan=worth_scanning(paths))
+    how = how_kept(trait, job.matching)
     with InputFiles(paths, trait.checksums, trait.paths) as files:
-        reader = open_trait(
-            trait, paths, options, keep=wanted, roles=ROLES_USED, threads=job.threads, opener=files.opener
-        )
+        reader = open_trait(trait, paths, options, threads=job.threads, opener=files.opener)
+        parity = options.mode == "parity"
+        key = panel.key if parity else choose_key(panel, reader, job.matching, trait.build)
+        wanted = filter_for(panel, key, scan=worth_scanning(paths))
         statistics = read_trait(
-            reader, panel, **asdict(options), min_found=job.min_found, build=trait.build, seen=wanted
-        )
-        digest = files.hash(how_read(trait))
-        return statistics, _metadata(trait, statistics, files.states(), digest)
+            reader.keeping(wanted, roles_for(key)), panel, **asdict(options), min_found=job.min_found,
+            build=trait.build, seen=wanted, key=None if parity else key,
+        )  # fmt: skip
+        digest = files.hash(how)
+        return statistics, _metadata(trait, statistics, files.states(), digest, how)
 
 
 def open_trait(trait: TraitInput, paths: Sequence[str], options: GwasOptions, **more: Any) -> SumstatsReader:
@@ -185,9 +198,14 @@ def open_trait(trait: TraitInput, paths: Sequence[str], options: GwasOptions, **
 
 
 def _metadata(
-    trait: TraitInput, found: TraitStatistics, files: list[dict[str, Any]], input_hash: str
+    trait: TraitInput,
+    found: TraitStatistics,
+    files: list[dict[str, Any]],
+    input_hash: str,
+    how: dict[str, Any],
 ) -> dict[str, Any]:
-    return {
+    lifted = {"lifted": dict(found.lifted)} if found.lifted else {}
+    return lifted | {
         "trait": trait.trait,
         "source": list(trait.paths),
         "n": trait.n if trait.n is not None else found.n,
@@ -207,5 +225,7 @@ def _metadata(
         "strand": found.strand,
         "warnings": list(found.warnings),
         "files": files,
-        "how": how_read(trait),
+        "how": how,
+        "matched_by": found.matched_by,
+        "matched_how": found.matched_how,
     }

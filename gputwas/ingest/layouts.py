@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Matched:
     not_rsid : rows left out because their identifier does not contain "rs".
     chromosomes : those that the file has rows on. sample : some identifiers of the file.
     names_other_allele : False if the other allele was taken from the panel.
+    lifted : all rows of the file by what became of them in the panel's build; empty if nothing was lifted.
     """
 
     alignment: Alignment
@@ -49,6 +50,7 @@ class Matched:
     chromosomes: frozenset[str]
     sample: tuple[pa.Array, ...]
     names_other_allele: bool
+    lifted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

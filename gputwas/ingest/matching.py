@@ -10,6 +10,7 @@ only its numbers read.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,12 +23,14 @@ import pyarrow.compute as pc
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.reader import NotAlikeError
 from gputwas.formats.sumstats.sources import SourceError
+from gputwas.ingest.keys import Key, PlaceKey, one_array
 from gputwas.ingest.layouts import KnownLayout, Matched
-from gputwas.ingest.panel import PanelFilter, PanelIndex, one_array
+from gputwas.ingest.lifted_gwas import complemented
+from gputwas.ingest.panel import PanelFilter, PanelIndex, PlaceFilter, filter_for
 from gputwas.variants.align import Alignment, Mode, Palindromes, align, infer_other_allele
 from gputwas.variants.match import best_candidates
 
-__all__ = ["ROLES_USED", "Matching", "Reader", "read_rows", "where"]
+__all__ = ["ROLES_USED", "Matching", "Reader", "read_rows", "roles_for", "where"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,12 @@ _NUMBERS = ("z", "beta", "se", "p", "nlog10_p", "sign", "n")
 _TEXTS = ("variant_id", "effect_allele", "other_allele")
 ROLES_USED = (*_TEXTS, *_NUMBERS, "chromosome")
 """Columns that are looked at; a reader may leave out all others."""
+
+
+def roles_for(key: Key) -> tuple[str, ...]:
+    """The same for rows that are matched by a key."""
+    return (*ROLES_USED, "position") if isinstance(key, PlaceKey) else ROLES_USED
+
 
 Float = npt.NDArray[np.float64]
 
@@ -68,22 +77,25 @@ class Matching:
 
     Attributes
     ----------
-    mode, palindromes : see `align`. keep_all : use rows whose identifier does not contain "rs".
+    mode, palindromes : see `align`. keep_all : use rows whose identifier does not contain "rs", of those that
+        are matched by the panel's own identifiers. key : `name` of the key that they are matched by.
     """
 
     mode: Mode
     keep_all: bool
     palindromes: Palindromes
+    key: Hashable = "id"
 
 
 def read_rows(
-    reader: Reader, panel: PanelIndex, how: Matching, seen: PanelFilter | None
+    reader: Reader, panel: PanelIndex, how: Matching, seen: PanelFilter | None, key: Key | None = None
 ) -> tuple[Matched, dict[str, Float]]:
     """Read a file.
 
     Parameters
     ----------
     seen : the filter that the reader was opened with, if it was.
+    key : by what rows are matched; None = the panel's identifiers.
 
     Returns
     -------
@@ -94,9 +106,10 @@ def read_rows(
     InputError
         If there is no column of identifiers or alleles, or what the reader raises.
     """
+    key = key or panel.key
     kind = getattr(reader, "kind", None)
-    key = None if kind is None else (kind, how)
-    known = None if key is None else panel.layouts.get(key)
+    like = None if kind is None else (kind, how)
+    known = None if like is None else panel.layouts.get(like)
     if known is not None:
         try:
             numbers = _numbers_alone(reader, known)
@@ -105,19 +118,19 @@ def read_rows(
         except InputError:  # most likely of this file alone: it says nothing about the next ones
             log.info("%s: cannot be read like the files of its kind; it is read anew in full", where(reader))
         except NotAlikeError:
-            panel.layouts.failed(key)
+            panel.layouts.failed(like)
             log.info("%s: lists other variants than its kind; it is read anew in full", where(reader))
         else:
-            panel.layouts.fitted(key)
+            panel.layouts.fitted(like)
             return known.matched, numbers
-    rows = _collect(
-        reader, panel, how.keep_all, seen or PanelFilter(panel), how.mode, filtered=seen is not None
-    )
+    rows = _collect(reader, key, how, seen or filter_for(panel, key), filtered=seen is not None)
+    if key.lift is not None:
+        key.lift.check(rows.lifted, where(reader))
     if rows.table is None or rows.table.num_rows == 0:
         return _nothing(rows), {}
     matched = _align(rows, rows.table, panel, how)
-    if key is not None:
-        _remember(reader, panel, key, rows, matched)
+    if like is not None:
+        _remember(reader, panel, like, rows, matched)
     return matched, {n: _float(rows.table[n]) for n in _NUMBERS if n in rows.table.column_names}
 
 
@@ -151,39 +164,49 @@ class _Rows:
     not_rsid: int = 0
     chromosomes: set[str] = field(default_factory=set)
     sample: list[pa.Array] = field(default_factory=list)
+    lifted: Counter[str] = field(default_factory=Counter)
 
 
 def _nothing(rows: _Rows) -> Matched:
     none = np.zeros(0, np.int64)
     verdicts = Alignment(np.zeros(0, np.int8), np.zeros(0, np.uint8))
-    return Matched(verdicts, none, none, rows.not_rsid, frozenset(rows.chromosomes), tuple(rows.sample), True)
+    return Matched(
+        verdicts,
+        none,
+        none,
+        rows.not_rsid,
+        frozenset(rows.chromosomes),
+        tuple(rows.sample),
+        True,
+        rows.lifted,
+    )
 
 
-def _collect(
-    reader: Reader, panel: PanelIndex, keep_all: bool, seen: PanelFilter, mode: Mode, *, filtered: bool
-) -> _Rows:
-    """Read all batches and keep the rows whose identifier is in the panel."""
-    found = _Rows(sample=seen.sample)
+def _collect(reader: Reader, key: Key, how: Matching, seen: PanelFilter, *, filtered: bool) -> _Rows:
+    """Read all batches and keep the rows that the key finds in the panel."""
+    found = _Rows(sample=seen.sample, lifted=seen.lifted)
     tables, pair_rows, pair_panel, kept = [], [], [], 0
     for batch in reader:
         names = batch.schema.names
-        _require_columns(reader, names, mode)
-        ids = batch["variant_id"]
+        _require_columns(reader, names, how.mode)
         if not filtered:
-            seen(ids)
+            _look(batch, key, seen)
         if "chromosome" in names:
             found.chromosomes.update(pc.unique(pc.drop_null(batch["chromosome"])).to_pylist())
-        rows, panel_rows = panel.index.find(ids)
-        if not keep_all and len(rows):
-            has_rs = np.asarray(pc.match_substring(ids.take(pa.array(rows)), "rs"))
+        pairs = key.find(batch, None if filtered else found.lifted)
+        rows, panel_rows = pairs.rows, pairs.panel_rows
+        if not how.keep_all and key.exact and len(rows):
+            has_rs = np.asarray(pc.match_substring(batch["variant_id"].take(pa.array(rows)), "rs"))
             found.not_rsid += len(np.unique(rows[~has_rs]))
             rows, panel_rows = rows[has_rs], panel_rows[has_rs]
+        if pairs.turned is not None:
+            rows, panel_rows = _without_turned_indels(batch, pairs.turned, rows, panel_rows, found.lifted)
         different, position = _different(rows)
-        wanted = [name for name in (*_TEXTS, *_NUMBERS) if name in names]
-        part = batch.select(wanted)
-        tables.append(pa.table(part if len(different) == len(ids) else part.take(pa.array(different))))
+        part = batch.select([name for name in (*_TEXTS, *_NUMBERS) if name in names])
+        part = pa.table(part if len(different) == len(part) else part.take(pa.array(different)))
+        tables.append(part if pairs.turned is None else complemented(part, pairs.turned[different]))
         found.collected.append(different + found.given)
-        found.given += len(ids)
+        found.given += len(batch)
         pair_rows.append(position + kept)
         pair_panel.append(panel_rows)
         kept += len(different)
@@ -193,6 +216,33 @@ def _collect(
         found.table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         found.pair_rows, found.pair_panel = np.concatenate(pair_rows), np.concatenate(pair_panel)
     return found
+
+
+def _look(batch: pa.RecordBatch, key: Key, seen: PanelFilter) -> None:
+    """What a filter sees, of a reader that has none."""
+    seen.look(batch["variant_id"])
+    if isinstance(key, PlaceKey) and isinstance(seen, PlaceFilter):
+        names = batch.schema.names
+        place = (batch[name] if name in names else None for name in ("chromosome", "position"))
+        seen.note(*key.places(batch["variant_id"], *place))
+
+
+def _without_turned_indels(
+    batch: pa.RecordBatch,
+    turned: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.int64],
+    panel_rows: npt.NDArray[np.int64],
+    counts: Counter[str],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Leave out indels that came to lie on the reverse strand: what they are there, only the genome tells."""
+    long = np.zeros(len(batch), bool)
+    for name in ("effect_allele", "other_allele"):
+        if name in batch.schema.names:
+            long |= np.asarray(pc.fill_null(pc.greater(pc.utf8_length(batch[name]), 1), False))
+    lost = (turned & long)[rows]
+    if lost.any():
+        counts["reversed_indels"] += len(np.unique(rows[lost]))
+    return rows[~lost], panel_rows[~lost]
 
 
 def _different(rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -246,6 +296,7 @@ def _align(rows: _Rows, table: pa.Table, panel: PanelIndex, how: Matching) -> Ma
         chromosomes=frozenset(rows.chromosomes),
         sample=tuple(rows.sample),
         names_other_allele=named,
+        lifted=dict(rows.lifted),
     )
 
 

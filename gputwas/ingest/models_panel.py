@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.ingest.models_entries import TissueEntries
-from gputwas.variants.identifiers import common_spelling
+from gputwas.variants.identifiers import places_of
 
 __all__ = ["JoinedPanel", "join_panel"]
 
@@ -107,7 +107,7 @@ def _codes(chunks: Sequence[pa.Array]) -> tuple[np.ndarray, int]:
 
 def _placed(table: pa.Table, first: np.ndarray) -> tuple[pa.Table, np.ndarray]:
     """Give variants their places and the panel its order; `order` holds rows of the input table."""
-    chromosome, position = _places(table["variant_id"].combine_chunks())
+    chromosome, position = places_of(table["variant_id"].combine_chunks())
     if position.null_count or not len(position):
         order = np.argsort(first)
     else:
@@ -122,19 +122,6 @@ def _placed(table: pa.Table, first: np.ndarray) -> tuple[pa.Table, np.ndarray]:
         }
     )
     return placed.take(pa.array(order)).combine_chunks(), order
-
-
-def _places(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Chromosome and position that identifiers such as chr1_13550_G_A_b38 or 1:13550:G:A tell, else null."""
-    if not len(ids):
-        return pa.nulls(0, pa.string()), pa.nulls(0, pa.int64())
-    if not any(pc.any(pc.match_substring(ids, mark), min_count=0).as_py() for mark in ":_-"):
-        return pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.int64())  # rs numbers tell no place
-    spelled = common_spelling(ids, alleles=False)
-    parts = pc.split_pattern(spelled, "_", max_splits=1)
-    chromosome = pc.list_element(parts, 0)
-    position = pc.cast(pc.list_element(parts, 1), pa.int64())
-    return pc.replace_substring_regex(chromosome, "^M$", "MT"), position
 
 
 def _rank(chromosome: pa.Array) -> np.ndarray:

@@ -1,12 +1,13 @@
 """A panel made ready for reading many traits against it.
 
-In: the panel's table. Out: an index that finds rows by identifier, and a filter for readers.
+In: the panel's table. Out: an index that finds rows by identifier or by place, and a filter for readers.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,17 +17,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gputwas.formats.sumstats.values import chromosomes
+from gputwas.ingest.keys import Key, PlaceKey, TextKey, one_array
 from gputwas.ingest.layouts import KnownLayouts
-from gputwas.variants.match import VariantIndex
+from gputwas.variants.identifiers import Style, places_of, style_of
+from gputwas.variants.match import PlaceIndex, VariantIndex
 
 if TYPE_CHECKING:
     from gputwas.formats.sumstats.scan_ids import IdTable
 
-__all__ = ["PanelFilter", "PanelIndex", "one_array", "worth_scanning"]
+__all__ = ["PanelFilter", "PanelIndex", "PlaceFilter", "filter_for", "one_array", "worth_scanning"]
 
 _SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
 _SAMPLED = 500_000
 _SCANNED_FROM = 4 << 20  # bytes: scanning a smaller file gains less than what it needs takes to load
+_LOOKED_AT = 20_000  # identifiers of a panel that tell how it names its variants
+_KEYS = 4
 
 
 class PanelIndex:
@@ -34,11 +40,12 @@ class PanelIndex:
 
     Parameters
     ----------
-    panel : table (variants,) with variant_id, effect_allele, other_allele, and chromosome if known.
+    panel : table (variants,) with variant_id, effect_allele, other_allele, and chromosome and position if
+        known.
 
     Attributes
     ----------
-    index : finds rows by identifier. layouts : what files that were read have taught about others like them.
+    key : finds rows by identifier. layouts : what files that were read have taught about others like them.
     """
 
     def __init__(self, panel: pa.Table) -> None:
@@ -47,18 +54,65 @@ class PanelIndex:
         self.other = one_array(panel["other_allele"])
         known = "chromosome" in panel.column_names and panel["chromosome"].null_count < len(panel)
         self.chromosome = one_array(panel["chromosome"]) if known else None
-        self.index = VariantIndex(self.ids)
+        placed = "position" in panel.column_names and panel["position"].null_count < len(panel)
+        self._position = panel["position"].combine_chunks() if placed else None
+        self.key = TextKey(self.ids)
         self.layouts = KnownLayouts()
+        self._keys: OrderedDict[Hashable, TextKey] = OrderedDict()
+        self._told: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
+    @property
+    def index(self) -> VariantIndex:
+        """Finds rows by identifier."""
+        return self.key.index
+
+    @property
     def id_table(self) -> IdTable:
         """The identifiers, for a scan of a file's bytes."""
-        from gputwas.formats.sumstats.scan_ids import IdTable
+        return self.key.id_table
 
-        return IdTable(self.ids)
+    @cached_property
+    def style(self) -> Style:
+        """How the panel names its variants, by a part of them from everywhere."""
+        step = max(1, len(self) // _LOOKED_AT)
+        return style_of(self.ids.take(pa.array(np.arange(0, len(self), step))))
+
+    @cached_property
+    def places(self) -> tuple[pa.Array, pa.Array]:
+        """Chromosome and position of every variant, null where neither a column nor the identifier tells."""
+        chromosome, position = places_of(self.ids)
+        if self.chromosome is not None and self._position is not None:
+            told = pc.and_(pc.is_valid(self.chromosome), pc.is_valid(self._position))
+            chromosome = pc.if_else(told, self.chromosome, chromosome)
+            position = pc.if_else(told, self._position.cast(pa.int64()), position)
+        return chromosomes(chromosome.cast(pa.string())), position
+
+    @cached_property
+    def place_index(self) -> PlaceIndex:
+        """Finds rows by place."""
+        return PlaceIndex(*self.places)
+
+    @property
+    def placed(self) -> bool:
+        """Whether the place of most variants is known."""
+        return 2 * len(self.place_index) > len(self)
+
+    def kept_key(self, name: Hashable, make: Callable[[], TextKey]) -> TextKey:
+        """The key of this name: made once, and kept for the files that follow."""
+        if name not in self._keys:
+            self._keys[name] = make()
+            while len(self._keys) > _KEYS:
+                self._keys.popitem(last=False)
+        return self._keys[name]
+
+    def told(self, name: Hashable, ask: Callable[[], int]) -> int:
+        """A number that is asked for once."""
+        if name not in self._told:
+            self._told[name] = ask()
+        return self._told[name]
 
     def on_chromosomes(self, present: AbstractSet[str]) -> int:
         """Count the variants on these chromosomes, or of unknown place; all if no chromosome is known."""
@@ -85,23 +139,33 @@ class PanelFilter:
     ----------
     scan : let the reader ask before rows become columns. It reads many files faster, but needs numba, which
         takes longer to load than reading one small file.
+    key : by what rows are matched; None = the panel's identifiers.
+
+    Attributes
+    ----------
+    sample : some identifiers. lifted : rows by what became of them in the panel's build, see `BuildLift`.
     """
 
-    def __init__(self, panel: PanelIndex, *, scan: bool = False) -> None:
-        self._panel, self._scan = panel, scan
+    def __init__(self, panel: PanelIndex, *, scan: bool = False, key: TextKey | None = None) -> None:
+        self._key, self._scan = key or panel.key, scan
         self.sample: list[pa.Array] = []
+        self.lifted: Counter[str] = Counter()
         self._sampled = 0
 
     def __call__(self, ids: pa.Array) -> npt.NDArray[np.bool_]:
         """Mask of the wanted rows: bool (rows,)."""
+        self.look(ids)
+        return self._key.index.contains(ids)
+
+    def look(self, ids: pa.Array) -> None:
+        """Remember some identifiers of a batch."""
         chosen = self.sampled(len(ids))
         if chosen is not None:
             self.remember(one_array(ids).cast(pa.string()).take(pa.array(chosen)))
-        return self._panel.index.contains(ids)
 
     def id_table(self) -> IdTable | None:
         """The panel's identifiers for a scan of bytes, or None if there is to be none."""
-        return self._panel.id_table if self._scan else None
+        return self._key.id_table if self._scan else None
 
     def sampled(self, rows: int) -> npt.NDArray[np.int64] | None:
         """Evenly spaced rows of so many whose identifiers are to be remembered; None = enough are."""
@@ -115,13 +179,45 @@ class PanelFilter:
         self._sampled += len(ids)
 
 
+class PlaceFilter(PanelFilter):
+    """The same where rows are matched by their place.
+
+    Attributes
+    ----------
+    watches : readers are to watch the file, so that later ones like it are known. placed : rows that have a
+        chromosome and a position.
+    """
+
+    def __init__(self, panel: PanelIndex, key: PlaceKey, *, scan: bool = False) -> None:
+        super().__init__(panel)
+        self._place, self.watches = key, scan
+        self.placed = 0
+
+    def at(
+        self, ids: pa.Array, chromosome: pa.Array | None, position: pa.Array | None
+    ) -> npt.NDArray[np.bool_]:
+        """Mask of the wanted rows: bool (rows,)."""
+        self.look(ids)
+        chromosome, position = self._place.places(ids, chromosome, position)
+        self.note(chromosome, position)
+        return self._place.index.contains(self._place.codes(chromosome, position, self.lifted)[0])
+
+    def note(self, chromosome: pa.Array, position: pa.Array) -> None:
+        """Count the rows that have a place."""
+        both = pc.and_(pc.is_valid(chromosome), pc.is_valid(position))
+        self.placed += pc.sum(both, min_count=0).as_py()
+
+
+def filter_for(panel: PanelIndex, key: Key, *, scan: bool = False) -> PanelFilter:
+    """The filter that goes with a key."""
+    return (
+        PlaceFilter(panel, key, scan=scan)
+        if isinstance(key, PlaceKey)
+        else PanelFilter(panel, scan=scan, key=key)
+    )
+
+
 def worth_scanning(paths: Iterable[str]) -> bool:
     """Whether the files of a trait are large enough for `PanelFilter`'s `scan`; URLs are taken to be."""
     sizes = (os.path.getsize(path) if os.path.exists(path) else _SCANNED_FROM for path in paths)
     return sum(sizes) >= _SCANNED_FROM
-
-
-def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """One string array of a column that may come in chunks."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole if whole.type in (pa.string(), pa.large_string()) else whole.cast(pa.string())

@@ -16,6 +16,7 @@ __all__ = ["import_report"]
 
 _KEPT = ("matched", "swapped", "strand", "strand_swapped")
 _DROPPED = tuple(reason.name.lower() for reason in Reason if reason > Reason.STRAND_SWAPPED)
+_LIFTED = ("mapped", "moved", "split", "unmapped", "reversed", "reversed_indels")
 
 
 def import_report(
@@ -38,7 +39,10 @@ def import_report(
     -------
     Table (traits,): trait, status, rows_read, rows_malformed, matched (rows used), swapped (of these, sign
     turned), strand (of these, on the other strand), dropped_<reason> for every reason, found_share (0 to 1),
-    effect, strand_of_file, layout, warnings (joined by "; "), error. Null where a trait failed.
+    effect, strand_of_file, layout, matched_by ("id", "position" or "map"), matched_how (in words),
+    lift_mapped, lift_moved, lift_split, lift_unmapped, lift_reversed, lift_reversed_indels (rows of a file
+    that was lifted to the models' build by what became of them, null otherwise), warnings (joined by "; "),
+    error. Null where a trait failed.
     """
     rows = [_row(trait, status[trait], metadata.get(trait), errors.get(trait)) for trait in traits]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
@@ -49,7 +53,9 @@ _SCHEMA = pa.schema(
     + [(name, pa.int64()) for name in ("rows_read", "rows_malformed", "matched", "swapped", "strand")]
     + [(f"dropped_{name}", pa.int64()) for name in _DROPPED]
     + [("found_share", pa.float64())]
-    + [(name, pa.string()) for name in ("effect", "strand_of_file", "layout", "warnings", "error")]
+    + [(name, pa.string()) for name in ("effect", "strand_of_file", "layout", "matched_by", "matched_how")]
+    + [(f"lift_{name}", pa.int64()) for name in _LIFTED]
+    + [(name, pa.string()) for name in ("warnings", "error")]
 )
 
 
@@ -66,5 +72,8 @@ def _row(trait: str, status: str, metadata: Mapping[str, Any] | None, error: str
     row["swapped"] = counts.get("swapped", 0) + counts.get("strand_swapped", 0)
     row["strand"] = counts.get("strand", 0) + counts.get("strand_swapped", 0)
     row["strand_of_file"] = metadata.get("strand")
+    row |= {name: metadata.get(name) for name in ("matched_by", "matched_how")}
+    if lifted := metadata.get("lifted"):
+        row |= {f"lift_{name}": lifted.get(name, 0) for name in _LIFTED}
     row["warnings"] = "; ".join(metadata.get("warnings", ()))
     return row

@@ -11,7 +11,8 @@ the file. Alleles, strand, duplicates and the p = 0 rule are settled at the end,
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,11 @@ import pyarrow as pa
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
+from gputwas.ingest.diagnose_keys import check_alleles_agree, diagnose_map, diagnose_places, lift_warnings
+from gputwas.ingest.keys import Key, PlaceKey
 from gputwas.ingest.layouts import Matched
 from gputwas.ingest.matching import ROLES_USED, Matching, Reader, read_rows, where
-from gputwas.ingest.panel import PanelFilter, PanelIndex
+from gputwas.ingest.panel import PanelFilter, PanelIndex, PlaceFilter
 from gputwas.ingest.suspicions import suspicions
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
 from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, count_reasons
@@ -57,6 +60,9 @@ class TraitStatistics:
     layout : what was taken for what, in one line.
     dialect : name of the file's dialect.
     warnings : what a person must know.
+    matched_by : "id", "position" or "map"; matched_how : the same in words.
+    lifted : all rows by what became of them in the panel's build (mapped, moved, split, unmapped; reversed;
+        reversed_indels, which are left out); empty if the file was not lifted.
     """
 
     z: npt.NDArray[np.float32]
@@ -73,6 +79,9 @@ class TraitStatistics:
     layout: str
     dialect: str
     warnings: tuple[str, ...] = ()
+    matched_by: str = "id"
+    matched_how: str = "identifier"
+    lifted: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_trait(
@@ -86,6 +95,7 @@ def read_trait(
     min_found: float = MIN_FOUND,
     build: str | None = None,
     seen: PanelFilter | None = None,
+    key: Key | None = None,
 ) -> TraitStatistics:
     """Read one trait and align it to the panel.
 
@@ -100,6 +110,7 @@ def read_trait(
     min_found : share of the panel below which a warning is given, 0 to 1.
     build : genome build of the file, if known; used in messages only.
     seen : the filter that the reader was opened with, if it was.
+    key : by what rows are matched, see `gputwas.ingest.choose_key`; None = the panel's identifiers as text.
 
     Raises
     ------
@@ -111,9 +122,13 @@ def read_trait(
         raise UsageError(f"the least share of variants found must be between 0 and 1, not {min_found}")
     target = panel if isinstance(panel, PanelIndex) else PanelIndex(panel)
     keep_all = mode == "strict" if keep_non_rsid is None else keep_non_rsid
-    rows, numbers = read_rows(reader, target, Matching(mode, keep_all, palindromes), seen)
+    by = key or target.key
+    rows, numbers = read_rows(reader, target, Matching(mode, keep_all, palindromes, by.name), seen, by)
+    explained = _Explained(target, rows, build, key, seen)
     if not len(rows.file_rows):
-        raise _nothing_found(reader, target, rows, build)
+        raise _nothing_found(reader, target, rows, explained)
+    if by.placed:
+        check_alleles_agree(rows.panel_rows, rows.alignment.reason, where(reader), by.said)
     scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
     numbers = {name: values[rows.file_rows] for name, values in numbers.items()}
     scores = replace(scores, z=scores.z[rows.file_rows])
@@ -121,8 +136,31 @@ def read_trait(
         rows.panel_rows, scores.z, rows.alignment, mode=mode, beta=numbers.get("beta")
     )
     statistics = _scatter(reader, target, rows, alignment, scores, numbers)
+    statistics = replace(statistics, matched_by=by.by, matched_how=by.said, lifted=rows.lifted)
     _check_usable(reader, statistics, alignment)
-    return _with_warnings(reader, statistics, rows, target, min_found, build)
+    return _with_warnings(reader, statistics, rows, min_found, explained)
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """What is known when few or no rows were found, and what it means."""
+
+    panel: PanelIndex
+    rows: Matched
+    build: str | None
+    key: Key | None
+    seen: PanelFilter | None
+
+    def diagnosis(self) -> Diagnosis:
+        """Why so few rows were found."""
+        if isinstance(self.key, PlaceKey):
+            there = None if not isinstance(self.seen, PlaceFilter) else self.seen.placed
+            lifted = None if self.key.lift is None else self.key.lift.said
+            return diagnose_places(self.panel.style, there, lifted, self.key.columns)
+        sample = pa.chunked_array(list(self.rows.sample), pa.string()).combine_chunks()
+        if self.key is not None and self.key.by == "map":
+            return diagnose_map(sample, self.key.said)
+        return diagnose_identifiers(sample, self.panel.ids, build=self.build, options=self.key is not None)
 
 
 def _scatter(
@@ -187,7 +225,7 @@ def _check_usable(reader: Reader, statistics: TraitStatistics, alignment: Alignm
     )
 
 
-def _nothing_found(reader: Reader, panel: PanelIndex, rows: Matched, build: str | None) -> InputError:
+def _nothing_found(reader: Reader, panel: PanelIndex, rows: Matched, explained: _Explained) -> InputError:
     if reader.rows_read == 0:
         return InputError(
             "there are no data rows", path=where(reader), found=f"{reader.rows_malformed:,} malformed rows"
@@ -201,7 +239,7 @@ def _nothing_found(reader: Reader, panel: PanelIndex, rows: Matched, build: str 
             "Give the files of the other chromosomes as well, or other models.",
         )
     else:
-        diagnosis = _diagnosis(panel, rows, build)
+        diagnosis = explained.diagnosis()
     return InputError(
         f"none of the models' {len(panel):,} variants is in this file: {diagnosis.cause}",
         path=where(reader),
@@ -210,19 +248,12 @@ def _nothing_found(reader: Reader, panel: PanelIndex, rows: Matched, build: str 
     )
 
 
-def _diagnosis(panel: PanelIndex, rows: Matched, build: str | None) -> Diagnosis:
-    return diagnose_identifiers(
-        pa.chunked_array(list(rows.sample), pa.string()).combine_chunks(), panel.ids, build=build
-    )
-
-
 def _with_warnings(
     reader: Reader,
     statistics: TraitStatistics,
     rows: Matched,
-    panel: PanelIndex,
     min_found: float,
-    build: str | None,
+    explained: _Explained,
 ) -> TraitStatistics:
     """Add what there is to warn about, and log it all."""
     warnings = [*statistics.warnings, *suspicions(reader)]
@@ -234,11 +265,12 @@ def _with_warnings(
     if statistics.found_share < min_found:
         kept = int(np.isfinite(statistics.z).sum())
         in_file = sum(n for name, n in statistics.counts.items() if name != "not_in_panel")
-        diagnosis = diagnose_rows(statistics.counts) if kept < in_file / 2 else _diagnosis(panel, rows, build)
+        diagnosis = diagnose_rows(statistics.counts) if kept < in_file / 2 else explained.diagnosis()
         warnings.append(
             f"only {kept:,} of the models' variants ({statistics.found_share:.1%}) are usable, less than "
             f"{min_found:.0%}: {diagnosis}"
         )
+    warnings += lift_warnings(statistics.lifted)
     if lost := statistics.counts.get("palindromic") if statistics.strand == "unknown" else 0:
         warnings.append(
             f"{lost:,} A/T or C/G rows were dropped because the other rows do not tell which strand the file "

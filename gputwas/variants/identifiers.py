@@ -1,7 +1,8 @@
 """Recognises how a list of variants is named, and writes positional names in one common spelling.
 
 In: identifiers as string arrays. Out: the style most of them have (rs numbers, chr_pos, chr:pos:ref:alt ...),
-or the same positions spelled one way, so that two lists which differ only in spelling can be compared.
+the places they tell, the same positions spelled one way, so that two lists which differ only in spelling can
+be compared, or places written as another list writes its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Kind", "Style", "build_name", "common_spelling", "style_of"]
+__all__ = [
+    "Kind",
+    "Spelling",
+    "Style",
+    "build_name",
+    "common_spelling",
+    "places_of",
+    "spelling_of",
+    "style_of",
+]
 
 Kind = Literal["rsid", "rsid_with_more", "position", "position_alleles", "number", "allele", "other", "none"]
 
@@ -21,6 +31,11 @@ _POSITIONAL = (
     r"^(?P<prefix>[cC][hH][rR])?0?(?P<chromosome>[1-9][0-9]?|[XYM]|MT)(?P<separator>[:_-])(?P<position>[0-9]+)"
     r"(?:[:_-](?P<first>[ACGTNacgtn*]+)[:_/-](?P<second>[ACGTNacgtn*]+))?"
     r"(?:[:_-](?P<build>[bB]37|[bB]38|hg19|hg38|GRCh37|GRCh38))?$"
+)
+_PIECES = (
+    r"^(?P<prefix>[cC][hH][rR])?(?P<zero>0)?(?P<chromosome>[1-9][0-9]?|[XYM]|MT)(?P<a>[:_-])(?P<position>[0-9]+)"
+    r"(?:(?P<b>[:_-])(?P<first>[ACGTNacgtn*]+)(?P<c>[:_/-])(?P<second>[ACGTNacgtn*]+))?"
+    r"(?P<end>[:_-](?:[bB]37|[bB]38|hg19|hg38|GRCh37|GRCh38))?$"
 )
 _BUILDS = {
     "b37": "GRCh37", "37": "GRCh37", "hg19": "GRCh37", "grch37": "GRCh37",
@@ -132,6 +147,85 @@ def common_spelling(ids: pa.Array, *, sort_alleles: bool = False, alleles: bool 
         first, second = pc.if_else(turned, second, first), pc.if_else(turned, first, second)
     joined = pc.binary_join_element_wise(where, first, second, "_")
     return pc.if_else(pc.equal(first, ""), where, joined)
+
+
+def places_of(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Chromosome ("1".."22", "X", "Y", "MT", as written otherwise) and position that identifiers tell.
+
+    Parameters
+    ----------
+    ids : string array (rows,), such as chr1_13550_G_A_b38 or 1:13550.
+
+    Returns
+    -------
+    string and int64 arrays (rows,), null where the identifier is not positional.
+    """
+    if not len(ids) or not any(pc.any(pc.match_substring(ids, m), min_count=0).as_py() for m in ":_-"):
+        return pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.int64())  # rs numbers tell no place
+    parts = pc.split_pattern(common_spelling(ids, alleles=False), "_", max_splits=1)
+    chromosome = pc.list_element(parts, 0)
+    return pc.replace_substring_regex(chromosome, "^M$", "MT"), pc.cast(pc.list_element(parts, 1), pa.int64())
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How positional identifiers of a list are put together, character by character.
+
+    Attributes
+    ----------
+    prefix : "chr" in whatever case, or nothing. zero : chromosomes 1 to 9 are written 01 to 09.
+    separators : behind chromosome, position and first allele; the last two empty if there are no alleles.
+    lower : alleles in lower case. end : what follows, such as "_b38".
+    """
+
+    prefix: str
+    zero: bool
+    separators: tuple[str, str, str]
+    lower: bool
+    end: str
+
+    @property
+    def alleles(self) -> bool:
+        """Whether the identifiers name the alleles."""
+        return bool(self.separators[1])
+
+    def write(self, chromosome: pa.Array, position: pa.Array, first: pa.Array, second: pa.Array) -> pa.Array:
+        """Identifiers of these variants: string array (rows,), null where a part is.
+
+        Parameters
+        ----------
+        chromosome, first, second : string arrays (rows,). position : integer array (rows,).
+        """
+        if self.zero:
+            chromosome = pc.replace_substring_regex(chromosome, "^([1-9])$", r"0\1")
+        pieces = [self.prefix, chromosome, self.separators[0], pc.cast(position, pa.string())]
+        if self.alleles:
+            one, two = (pc.utf8_lower(a) if self.lower else a for a in (first, second))
+            pieces += [self.separators[1], one, self.separators[2], two]
+        return pc.binary_join_element_wise(*pieces, self.end, "")
+
+
+def spelling_of(ids: pa.Array) -> tuple[Spelling, float] | None:
+    """The way in which most positional identifiers are spelled, and the share of all ids that is so spelled.
+
+    None if there is no positional one. Missing ids do not count.
+    """
+    ids = pc.drop_null(ids)
+    parts = pc.drop_null(pc.extract_regex(ids, _PIECES)) if len(ids) else []
+    if not len(parts):
+        return None
+    field = {name: pc.struct_field(parts, name) for name in ("prefix", "zero", "a", "b", "c", "first", "end")}
+    lower = pc.match_substring_regex(field["first"], "[acgtn]")
+    case = pc.if_else(pc.fill_null(lower, False), "l", "")
+    shape = pc.binary_join_element_wise(
+        *(pc.fill_null(field[name], "") for name in ("prefix", "a", "b", "c", "end")), case, "|"
+    )
+    common = _most_common(shape)
+    alike = pc.equal(shape, common)
+    prefix, a, b, c, end, lowered = common.split("|")
+    zero = bool(_most_common(pc.filter(field["zero"], alike)))
+    share = pc.sum(alike).as_py() / len(ids)
+    return Spelling(prefix, zero, (a, b, c), bool(lowered), end), share
 
 
 def _matches(ids: pa.Array, pattern: str) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Finds the rows of a GWAS that belong to a panel, by identifier.
+"""Finds the rows of a GWAS that belong to a panel, by identifier or by place in the genome.
 
-In: the identifiers of the panel once, then those of each batch of rows. Out: pairs (row of the batch, row of
-the panel). An identifier may stand for several panel rows (a multi-allelic site); the alleles decide later.
+In: the identifiers (or chromosomes and positions) of the panel once, then those of each batch of rows. Out:
+pairs (row of the batch, row of the panel). An identifier or a place may stand for several panel rows (a
+multi-allelic site); the alleles decide later.
 
 The look-up costs a few array passes and no Python per variant: every identifier gets a 64-bit hash, a table
 of the leading bits of the panel's hashes rejects nearly every row that is not wanted, and what remains is
@@ -17,9 +18,10 @@ import pyarrow.compute as pc
 
 from gputwas.variants.text_hash import hash_texts
 
-__all__ = ["VariantIndex", "best_candidates"]
+__all__ = ["PlaceIndex", "VariantIndex", "best_candidates"]
 
 _Rows = npt.NDArray[np.int64]
+_POSITION_BITS = np.int64(32)
 
 _BITS_PER_ID = 4  # the table has 2**4 or more entries per identifier, so it lets about 6 % of strangers pass
 
@@ -82,6 +84,65 @@ class VariantIndex:
         mask = np.zeros(len(ids), bool)
         mask[self.find(ids)[0]] = True
         return mask
+
+
+class PlaceIndex:
+    """Places of a panel's variants, ready to be looked up.
+
+    Parameters
+    ----------
+    chromosome : string array (panel rows,). position : int64 array (panel rows,). Null never matches.
+    """
+
+    def __init__(self, chromosome: pa.Array, position: pa.Array) -> None:
+        names = pc.unique(pc.drop_null(chromosome)).to_pylist()
+        self._names = {name: code for code, name in enumerate(sorted(names))}
+        codes = self.codes(chromosome, position)
+        valid = np.flatnonzero(codes >= 0)
+        order = np.argsort(codes[valid], kind="stable")
+        self._rows = valid[order]
+        self._codes, starts, counts = np.unique(codes[self._rows], return_index=True, return_counts=True)
+        # One entry more, found by what is larger than every place of the panel: it has no rows.
+        self._values = np.append(self._codes, np.int64(-2))
+        self._starts, self._counts = np.append(starts, 0), np.append(counts, 0)
+
+    def __len__(self) -> int:
+        """Variants whose place is known."""
+        return len(self._rows)
+
+    def codes(self, chromosome: pa.Array, position: pa.Array) -> npt.NDArray[np.int64]:
+        """One number per place, int64 (rows,): the panel's number of the chromosome << 32 | position.
+
+        -1 where there is no such chromosome in the panel, or no position that can be one.
+        """
+        coded = chromosome.dictionary_encode()
+        names = np.array([self._names.get(n, -1) for n in coded.dictionary.to_pylist()] + [-1], np.int64)
+        number = names[np.asarray(pc.fill_null(coded.indices, len(names) - 1), dtype=np.int64)]
+        place = np.asarray(pc.fill_null(position, -1), dtype=np.int64)
+        known = (number >= 0) & (place > 0) & (place >> _POSITION_BITS == 0)
+        return np.where(known, number << _POSITION_BITS | place, np.int64(-1))
+
+    def find(self, codes: npt.NDArray[np.int64]) -> tuple[_Rows, _Rows]:
+        """Pair rows with the panel rows at the same place.
+
+        Parameters
+        ----------
+        codes : int64 (rows,), from `codes`.
+
+        Returns
+        -------
+        rows, panel_rows : int64 (pairs,), ascending by row, then by panel row.
+        """
+        place = np.searchsorted(self._codes, codes)
+        hits = np.flatnonzero(self._values[place] == codes)
+        count, low = self._counts[place[hits]], self._starts[place[hits]]
+        rows = np.repeat(hits, count)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+        return rows, self._rows[np.repeat(low, count) + within]
+
+    def contains(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Say of each place whether the panel has a variant there: bool (rows,)."""
+        return self._values[np.searchsorted(self._codes, codes)] == codes
 
 
 def best_candidates(rows: _Rows, reason: npt.NDArray[np.uint8]) -> _Rows:

@@ -89,6 +89,14 @@ NAMES: dict[str, tuple[Callable[[str, str], str], tuple[str, ...], tuple[str, ..
 }  # fmt: skip
 
 
+MENDED = {  # what `--match auto` takes instead, as the log has it
+    "rs numbers": "matched by chromosome and position (columns",
+    "chr prefix": "alleles in either order",
+    "without alleles": "alleles by their columns",
+    "alleles in the other order": "alleles in either order",
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_variant_found(
     name: str, study: Study, keyed: Keyed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -99,9 +107,13 @@ def test_no_variant_found(
         lambda line, row: [rename(row[0], keyed.ids[row[0]]), *row[1:]] if row[0] in keyed.ids else None,
     )
     out = tmp_path / "gwas"
-    outcome = run(capsys, "gwas", "import", path, "--models", keyed.store, "--out", out)
+    importing = ["gwas", "import", path, "--models", keyed.store, "--out", out]
+    outcome = run(capsys, *importing, "--match", "id")
     refused(outcome, path, "none of the models' ", *words)
     nothing_written(out)
+    if name in MENDED:
+        outcome = run(capsys, *importing)
+        assert outcome.code == 0 and MENDED[name] in outcome.err
     csv = tmp_path / "out.csv"
     outcome = run(
         capsys, "spredixcan", "--model_db_path", keyed.database, "--covariance", keyed.covariance,

@@ -372,7 +372,7 @@ def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
         elif (
             cell.replace("-", "").replace(".", "", 1).isdigit()
             and len(cell) < 15
-            and "." not in (cell[0], cell[-1])
+            and "." not in (cell.lstrip("-")[0], cell[-1])
         ):
             assert "-" in cell[1:]  # a plain short number is never left
         place += size + 1

@@ -48,6 +48,7 @@ class RawBlock:
     malformed : rows left out because their number of cells differs from the header's.
     seen : None if these are all rows; else they are the wanted ones, and this is about all.
     as_text : reads all rows of the block again, every cell as text; None if that is what this holds.
+    took : wants to be told which rows of the block are kept, int64 ascending; None = does not.
     """
 
     columns: dict[str, pa.Array]
@@ -55,6 +56,7 @@ class RawBlock:
     malformed: int
     seen: Seen | None = None
     as_text: Callable[[], RawBlock] | None = None
+    took: Callable[[np.ndarray], None] | None = None
 
 
 @dataclass(frozen=True)

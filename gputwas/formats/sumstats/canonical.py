@@ -86,6 +86,9 @@ class Canonical:
     tests : values of the test column whose rows stay. id_list : ids may be comma-separated lists.
     roles : canonical columns wanted, or None for all that the file has.
     padded : ids may have blanks around them.
+
+    A `keep` that has a method `at` is asked by identifier, chromosome and position (the last two as in the
+    batches, None where the file has no such column) and not by identifier alone.
     """
 
     path: str
@@ -148,9 +151,22 @@ class Canonical:
         elif self.keep is not None:
             if "chromosome" in columns:
                 self.note_chromosomes(pc.unique(columns["chromosome"]))
-            mask = self.keep(columns["variant_id"])
+            mask = self._wanted(self.keep, columns)
             columns, rows = _filtered(columns, rows, mask if isinstance(mask, pa.Array) else pa.array(mask))
+        if raw.took is not None:
+            raw.took(rows)
         return columns, rows
+
+    def _wanted(self, keep: Keep, columns: Columns) -> pa.Array | np.ndarray:
+        at = getattr(keep, "at", None)
+        if at is None:
+            return keep(columns["variant_id"])
+        named, placed = columns.get("chromosome"), columns.get("position")
+        return at(
+            columns["variant_id"],
+            None if named is None else chromosomes(named),
+            None if placed is None else positions(placed, Cells(self.path, "position", lambda i: 0)),
+        )
 
     def note_chromosomes(self, names: pa.Array) -> None:
         """Remember where the file has rows (names as written): what is kept of it no longer tells."""

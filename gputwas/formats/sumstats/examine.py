@@ -39,12 +39,13 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Source:
-    """One file: how it is compressed, its head (None for Parquet) and its own layout."""
+    """One file: how it is compressed, its head (None for Parquet), its own layout, and its first rows."""
 
     file: SourceFile
     compression: str
     head: Head | None
     layout: Layout
+    sample: list[list[str]]
 
     @property
     def path(self) -> str:
@@ -108,7 +109,7 @@ def examine(
             )
         names, sample = parquet_head(path)
         layout = choose_layout(names, sample, path, "", dialect=dialect, columns=columns, parity=parity)
-        return Source(file, compression, None, layout)
+        return Source(file, compression, None, layout, sample)
     try:
         return _examine_text(file, compression, dialect, columns, separator, skip_until_header, parity)
     except InputError as error:
@@ -142,7 +143,7 @@ def _examine_text(
     path = file.path
     head = _head(file, compression, separator, skip_until_header, parity)
     if is_vcf(head) and not parity:
-        return Source(file, compression, head, vcf_layout(head, path, columns))
+        return Source(file, compression, head, vcf_layout(head, path, columns), head.sample)
     if len(head.names) == 1:
         raise _one_cell(head, path)
     layout = choose_layout(
@@ -157,7 +158,7 @@ def _examine_text(
     )
     if not head.sample:
         raise _no_rows(head, file, compression)
-    return Source(file, compression, head, layout)
+    return Source(file, compression, head, layout, head.sample)
 
 
 def _head(

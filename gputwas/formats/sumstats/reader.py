@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -22,13 +23,15 @@ from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, misn
 from gputwas.formats.sumstats.inflate import BLOCK_BYTES, Block, blocks
 from gputwas.formats.sumstats.layout import Layout
 from gputwas.formats.sumstats.parquet import parquet_blocks
-from gputwas.formats.sumstats.scan import FileTrail, ScanKeep, Scanner, ScanPlan, plan_scan
+from gputwas.formats.sumstats.scan import IDENTITY, FileTrail, ScanKeep, Scanner, ScanPlan, plan_scan
 from gputwas.formats.sumstats.sources import SourceFile
 from gputwas.formats.sumstats.vcf import unpack, vcf_columns
 
 __all__ = ["NotAlikeError", "SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
 
 log = logging.getLogger(__name__)
+
+_NAMING = (*IDENTITY, "variant_key")
 
 
 class NotAlikeError(Exception):
@@ -70,6 +73,30 @@ class SumstatsReader:
         self._sources = tuple(sources)
         self._rules, self._keep, self._parity, self._roles = rules, keep, parity, roles
         self._block_bytes, self._threads = block_bytes, threads
+
+    def keeping(self, keep: Keep | None, roles: Collection[str] | None) -> SumstatsReader:
+        """A reader of the same files with another filter and other columns, see `open_sumstats`."""
+        return SumstatsReader(
+            self._sources,
+            rules=self._rules,
+            keep=keep,
+            parity=self._parity,
+            roles=None if roles is None else frozenset(roles),
+            block_bytes=self._block_bytes,
+            threads=self._threads,
+        )
+
+    def first_rows(self) -> pa.RecordBatch:
+        """What says which variant a row is about, of up to 1,000 first rows: columns as in the batches."""
+        source = self._sources[0]
+        header = list(source.layout.header) or list(source.head.names if source.head else ())
+        columns = {
+            role: pa.array([row[header.index(name)] for row in source.sample], pa.string())
+            for role, name in source.layout.columns.items()
+            if role in _NAMING and name in header
+        }
+        canonical = replace(self._canonical(source), counts=Counts(), keep=None, roles=frozenset(IDENTITY))
+        return canonical.batch(RawBlock(columns, lambda row: row + 1, 0))
 
     @property
     def rows_read(self) -> int:
@@ -154,18 +181,21 @@ class SumstatsReader:
     def _plan(self, source: Source) -> ScanPlan | None:
         dialect = _dialect(source)
         listed = dialect is not None and dialect.id_list and not self._parity
+        watched = _watches(self._keep)
         if (
             source.head is None
             or listed
-            or not _asks_first(self._keep)
+            or not (watched or _asks_first(self._keep))
             or source.layout.dialect == "gwas_vcf"
         ):
             return None
-        return plan_scan(source.head, source.layout.columns, self._needed(source), self._rules)
+        needed = self._needed(source)
+        return plan_scan(source.head, source.layout.columns, needed, self._rules, watched=watched)
 
     def _scanner(self, source: Source, plan: ScanPlan, known: FileTrail | None) -> Scanner:
         assert source.head is not None
-        head, keep = source.head, cast(ScanKeep, self._keep) if known is None else None
+        asked = known is None and not _watches(self._keep)
+        head, keep = source.head, cast(ScanKeep, self._keep) if asked else None
 
         def ordinary(block: Block) -> RawBlock:
             return next(text_blocks(iter([block]), head, plan.wanted, self._rules, source.path))
@@ -273,6 +303,11 @@ def _asks_first(keep: Keep | None) -> bool:
     """Whether a filter can be asked before rows become columns, and wants to be: is it a `ScanKeep`?"""
     table = getattr(keep, "id_table", None)
     return table is not None and table() is not None
+
+
+def _watches(keep: Keep | None) -> bool:
+    """Whether a filter wants files watched that are read the ordinary way, see `scan`."""
+    return bool(getattr(keep, "watches", False))
 
 
 def _warn_if_misnamed(source: Source) -> None:

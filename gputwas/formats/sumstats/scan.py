@@ -2,7 +2,9 @@
 
 In: blocks of a file whose shape is plain, and either a table of wanted identifiers or what an earlier file
 with the same variants in the same order taught. Out: `RawBlock`s of the wanted rows, and a `FileTrail`, by
-which a later file is known again and read with no look at its identifiers.
+which a later file is known again and read with no look at its identifiers. Where what is wanted cannot be
+told from the bytes of one cell (a place in the genome), a file is read the ordinary way and only watched, so
+that it leaves a trail all the same.
 
 The ordinary way is `blocks.text_blocks`. Both give the same wanted rows, counts, and errors about them. Rows
 that are not wanted are counted and their cells are not looked at, so that bytes in them that are no UTF-8 are
@@ -15,7 +17,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,7 +28,7 @@ from gputwas.formats.sumstats.blocks import RawBlock, Seen, TextRules
 from gputwas.formats.sumstats.head import Head
 from gputwas.formats.sumstats.inflate import Block
 
-__all__ = ["FileTrail", "ScanKeep", "ScanPlan", "Scanner", "plan_scan"]
+__all__ = ["IDENTITY", "FileTrail", "ScanKeep", "ScanPlan", "Scanner", "plan_scan"]
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ _LAST_LINE = (1 << 31) - 1
 
 
 class ScanKeep(Protocol):
-    """A filter of rows (`Keep`) that can be asked before rows become columns."""
+    """A filter of rows (`Keep`) that can be asked before rows become columns.
+
+    One that cannot, but whose files are to be watched, has an attribute `watches` that is true instead.
+    """
 
     def id_table(self) -> Any:
         """The wanted identifiers as an `IdTable`, or None to be asked the ordinary way."""
@@ -104,16 +109,23 @@ class FileTrail:
 
 
 def plan_scan(
-    head: Head, columns: Mapping[str, str], needed: Mapping[str, str], rules: TextRules
+    head: Head,
+    columns: Mapping[str, str],
+    needed: Mapping[str, str],
+    rules: TextRules,
+    *,
+    watched: bool = False,
 ) -> ScanPlan | None:
     """Return how to scan a file with this head, or None if only the ordinary way will do.
 
     Parameters
     ----------
     columns : role -> name, of all columns that the file's layout knows. needed : those of them that are read.
+    watched : the file is to be watched, which also does for one without identifiers.
     """
     separator = "" if head.delimiter == "whitespace" else head.delimiter
-    plain = not (head.quoted or head.padded or rules.every_blank) and "variant_id" in needed
+    named = "variant_id" in needed or (watched and {"chromosome", "position"} <= set(needed))
+    plain = not (head.quoted or head.padded or rules.every_blank) and named
     if separator:
         plain = plain and separator in _DELIMITERS and not rules.strip
     if not plain or _ORDINARY & set(needed):
@@ -142,6 +154,8 @@ class Scanner:
     ordinary : reads a block the ordinary way: one that is not plain, and one with a cell that is to be quoted
         in an error as it is written.
     known : the trail of an earlier file: its rows are taken, and only their numbers.
+
+    With neither `keep` nor `known` blocks are read the ordinary way and watched.
     """
 
     def __init__(
@@ -160,11 +174,11 @@ class Scanner:
         take = [(plan.wanted[role], role in NUMBERS) for role in self._roles]
         self._take = np.array(take, np.int64).reshape(-1, 2)
         self._spans = np.array(plan.spans, np.int64).reshape(-1, 2)
-        if known is None:
-            assert keep is not None
+        if keep is not None:
             self._table, self._picks = keep.id_table().arrays, np.zeros(0, np.int32)
         else:
-            self._table, self._picks = _empty_table(), known.picks
+            self._table = _empty_table()
+            self._picks = np.zeros(0, np.int32) if known is None else known.picks
         self._picks = _read_only(self._picks)
         self._state = np.zeros(7, np.int64)
         self._marks = np.zeros(2, np.uint64)
@@ -177,6 +191,8 @@ class Scanner:
 
     def read(self, data: npt.NDArray[np.uint8]) -> RawBlock:
         """Return the wanted rows of the next block, uint8 (bytes,); of one that is not plain all rows."""
+        if self._keep is None and self._known is None:
+            return self._watch(data)
         kernels, block = self._kernels, Block(data, self._first_line)
         names_before, lines_before = (int(self._state[i]) for i in (kernels.CHROMOSOMES, kernels.LINES))
         found = self._found(_read_only(np.ascontiguousarray(data)), names_before)
@@ -195,6 +211,29 @@ class Scanner:
         return RawBlock(
             columns, lambda row: int(lines[row]) + first, malformed, seen, lambda: self._ordinary(block)
         )
+
+    def _watch(self, data: npt.NDArray[np.uint8]) -> RawBlock:
+        """All rows of a block, of which those that are kept go into the trail."""
+        kernels, raw = self._kernels, self._ordinary(Block(data, self._first_line))
+        self._first_line += int(np.count_nonzero(data == 10))
+        names_before, lines_before = (int(self._state[i]) for i in (kernels.CHROMOSOMES, kernels.LINES))
+        scanned = self._scan(_read_only(np.ascontiguousarray(data))) if self._plain else None
+        rows, malformed = (int(self._state[i]) for i in (kernels.ROWS, kernels.MALFORMED))
+        counted = rows == len(next(iter(raw.columns.values()))) and malformed == raw.malformed
+        if scanned is None or not counted or self._names_from(names_before) is None:
+            self._plain = False
+            return raw
+        self._rows += rows
+        self._malformed += malformed
+        if rows == int(self._state[kernels.LINES]) - lines_before:
+            lines = np.arange(rows)
+        else:  # the lines that are blank or malformed are no rows
+            lines = np.searchsorted(np.flatnonzero(data == 10), scanned[3][:, 0])
+
+        def took(kept: npt.NDArray[Any]) -> None:
+            self._lines.append((lines[kept] + lines_before).astype(np.int32))
+
+        return replace(raw, took=took)
 
     def _found(
         self, data: npt.NDArray[np.uint8], names_before: int
@@ -235,12 +274,12 @@ class Scanner:
             ord(separator),
             not plan.separator,
             plan.width,
-            plan.wanted["variant_id"],
+            plan.wanted.get("variant_id", plan.wanted.get("position", 0)),
             chromosome,
             picking,
         )
         lines, cells, numbers, ids = self._room(most)
-        if self._keep is None or self._keep.sampled(1) is None:
+        if picking or (self._keep is not None and self._keep.sampled(1) is None):
             ids = ids[:0]
         checks = np.empty((len(data) // kernels.CHECKED_LINES + 2, 2), np.uint64)
         started, variants = time.perf_counter(), len(kernels.scan_lines.signatures)

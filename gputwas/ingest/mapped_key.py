@@ -1,0 +1,129 @@
+"""The key of a GWAS whose identifiers lead to the panel's through a map file.
+
+In: the map, the panel, and some identifiers of the GWAS. Out: a `TextKey` of the GWAS's identifiers. Which
+column of the map holds which is told by what is found: identifiers of the panel in one, identifiers of the
+GWAS, or such as are spelled like them, in the other.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gputwas.errors import InputError, UsageError
+from gputwas.formats.id_map import IdMap
+from gputwas.ingest.keys import TextKey, single_pairs
+from gputwas.ingest.panel import PanelIndex
+from gputwas.variants.identifiers import Style, spelling_of, style_of
+from gputwas.variants.match import VariantIndex
+
+__all__ = ["mapped_key"]
+
+log = logging.getLogger(__name__)
+
+_ENOUGH = 100  # identifiers of the panel in a column, and no further block is looked at
+
+
+def mapped_key(
+    panel: PanelIndex, path: str, digest: str, ids: pa.Array, source: str | None, target: str | None
+) -> TextKey:
+    """Make the key, or give the one that was made of the same columns before.
+
+    Parameters
+    ----------
+    path : the map. digest : of its contents. ids : some identifiers of the GWAS.
+    source, target : names of the columns with the GWAS's and the panel's identifiers; None = told.
+
+    Raises
+    ------
+    InputError : the map cannot be read, lacks a column, or names no variant of the panel.
+    UsageError : which columns are meant cannot be told.
+    """
+    table = IdMap(path)
+    to = table.column(target, "--map-to") if target is not None else None
+    origin = table.column(source, "--map-from") if source is not None else None
+    if to is None:
+        to = panel.told((digest, source), lambda: _panel_column(table, panel, origin))
+    if origin is None:
+        origin = _source_column(table, ids, to)
+    names = table.names[origin], table.names[to]
+    said = f"identifier through {path} ({names[0]!r} to {names[1]!r})"
+    key = ("map", digest, *names)
+    return panel.kept_key(key, lambda: _read(table, panel, origin, to, key, said))
+
+
+def _read(table: IdMap, panel: PanelIndex, origin: int, to: int, name: tuple[str, ...], said: str) -> TextKey:
+    texts, rows, total = [pa.array([], pa.string())], [np.zeros(0, np.int64)], 0
+    for ours, theirs in table.pairs(origin, to):
+        total += len(ours)
+        found, panel_rows = panel.index.find(theirs)
+        texts.append(ours.take(pa.array(found)).cast(pa.string()))
+        rows.append(panel_rows)
+    ids, panel_rows = single_pairs(pa.concat_arrays(texts), np.concatenate(rows))
+    if not len(ids):
+        raise InputError(
+            "none of the models' variants is in this map",
+            path=table.path,
+            column=table.names[to],
+            found=f"{total:,} pairs of identifiers",
+            expected=f"ids such as {panel.style.example}",
+            remedy="Name the column that holds the models' ids with --map-to, or give another map.",
+        )
+    led = len(np.unique(panel_rows))
+    log.info("%s: %s of the models' %s variants are in the map", table.path, f"{led:,}", f"{len(panel):,}")
+    return TextKey(ids, panel_rows, by="map", name=name, said=said)
+
+
+def _panel_column(table: IdMap, panel: PanelIndex, origin: int | None) -> int:
+    """The column with most identifiers of the panel."""
+    columns = [place for place in range(len(table.names)) if place != origin]
+    hits = np.zeros(len(columns), np.int64)
+    for block in table.blocks(columns):
+        for place, values in enumerate(block):
+            hits[place] += int(panel.index.contains(_first_of_lists(values)).sum())
+        if hits.max() >= _ENOUGH:
+            break
+    if not hits.any():
+        raise InputError(
+            "no column of this map holds identifiers of the models",
+            path=table.path,
+            found=f"the columns {', '.join(table.names)}",
+            expected=f"ids such as {panel.style.example}",
+            remedy="Give a map that leads to these, or name its column with --map-to.",
+        )
+    return columns[int(hits.argmax())]
+
+
+def _first_of_lists(values: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(values, ",.*", "")
+
+
+def _source_column(table: IdMap, ids: pa.Array, to: int) -> int:
+    """The column that holds ids of the GWAS's sample, else the one whose ids are spelled like them."""
+    columns = [place for place in range(len(table.names)) if place != to]
+    index, wanted = VariantIndex(ids), _looks(ids)
+    block = next(table.blocks(columns), None) or [pa.array([], pa.string())] * len(columns)
+    samples = [_first_of_lists(values) for values in block]
+    hits = [int(index.contains(values).sum()) for values in samples]
+    most = max(hits)
+    if most and hits.count(most) == 1:
+        return columns[hits.index(most)]
+    alike = [column for column, values in zip(columns, samples, strict=True) if _looks(values) == wanted]
+    if len(alike) == 1:
+        return alike[0]
+    style = style_of(ids)
+    which = ", ".join(table.names[c] for c in alike) if alike else "none"
+    raise UsageError(
+        f"{table.path}: which column holds the GWAS's identifiers ({style.describe()}) cannot be told: "
+        f"{which} of {', '.join(table.names)} looks like them. Name it: --map-from COLUMN"
+    )
+
+
+def _looks(ids: pa.Array) -> tuple[object, ...]:
+    """What ids of one list have in common; of an empty one nothing that another has."""
+    style: Style = style_of(ids)
+    spelled = spelling_of(ids) if style.positional else None
+    return (style.kind, None if spelled is None else spelled[0])
