@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gputwas.cli import associations, dropin, gwas, models, multixcan, study
+from gputwas.cli import associations, dropin, gwas, models, multixcan, study, variants
 from gputwas.cli.reporting import Verbosity, report_error, start_logging
 
 __all__ = ["app", "main"]
@@ -60,6 +60,7 @@ associations.register(app)
 multixcan.register(app)
 dropin.register(app)
 study.register(app)
+variants.register(app)
 
 _FLAGS = {
     "--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose",

@@ -58,7 +58,7 @@ def tiled_chains(folder: Path, seed: int, sizes: dict[str, int] = HUMAN) -> tupl
     """A one-to-one correspondence with inversions, moves and gaps, and the chain file of its inverse."""
     rng = np.random.default_rng(seed)
     # Cut both builds into as many stretches of equal lengths and pair them at random: no two overlap.
-    lengths = rng.integers(50, 900, 60)
+    lengths = rng.integers(50, 900, 220)
     there, back = "", ""
     places = {"source": _laid(rng, lengths, sizes), "target": _laid(rng, lengths, sizes)}
     for i, length in enumerate(lengths.tolist()):
