@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gputwas.cli import associations, dropin, gwas, models, multixcan, study, variants
+from gputwas.cli import associations, dropin, fusion, gwas, models, multixcan, study, variants
 from gputwas.cli.reporting import Verbosity, report_error, start_logging
 
 __all__ = ["app", "main"]
@@ -55,6 +55,7 @@ def root(
 
 
 models.register(app)
+fusion.register()
 gwas.register(app)
 associations.register(app)
 multixcan.register(app)
