@@ -9,12 +9,14 @@ samples costs 2 k² n operations and 8 k n bytes to gather, so beyond some ten S
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gputwas.backends.blas_threads import one_blas_thread
 from gputwas.backends.choose import Backend
 from gputwas.backends.namespace import array_namespace
 
@@ -25,7 +27,8 @@ Array = Any
 CONSTANT = 1e-20
 """A variance up to this is rounding of a constant: one sample in a million off by 1e-6 has 1e-18."""
 
-_MOST_VALUES = 1 << 22  # gathered dosages at a time: 32 MB of float64
+_MOST_VALUES = 1 << 21  # gathered dosages at a time: 16 MB of float64
+_MANY_SNPS = 512  # a product of so many is worth sharing between cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +73,16 @@ def centre_dosages(dosages: Array) -> CentredDosages:
         )
     samples = dosages.shape[1]
     absent = xp.isnan(dosages)
-    zero = xp.zeros((), dtype=xp.float64)
-    n_absent = xp.sum(xp.astype(absent, xp.float64), axis=1)
-    present = xp.where(n_absent < samples, samples - n_absent, xp.ones_like(n_absent))
-    mean = xp.sum(xp.where(absent, zero, dosages), axis=1) / present
-    values = xp.where(absent, zero, dosages - mean[:, None])
+    if bool(xp.any(absent)):
+        zero = xp.zeros((), dtype=xp.float64)
+        n_absent = xp.sum(xp.astype(absent, xp.float64), axis=1)
+        present = xp.where(n_absent < samples, samples - n_absent, xp.ones_like(n_absent))
+        mean = xp.sum(xp.where(absent, zero, dosages), axis=1) / present
+        values = xp.where(absent, zero, dosages - mean[:, None])
+    else:
+        n_absent = xp.zeros(dosages.shape[0], dtype=xp.float64)
+        mean = xp.sum(dosages, axis=1) / samples
+        values = dosages - mean[:, None]
     return CentredDosages(values, mean, n_absent / samples, xp.sum(values * values, axis=1) / (samples - 1))
 
 
@@ -132,7 +140,9 @@ def covariance_triangles(
         count = len(groups)
         if pad:
             index = np.concatenate([index, np.repeat(index[:1], _power_of_two(count) - count, axis=0)])
-        squares = backend.to_numpy(covariances_of_groups(centred, backend.asarray(index)))
+        small = backend.name == "numpy" and padded < _MANY_SNPS
+        with one_blas_thread() if small else contextlib.nullcontext():
+            squares = backend.to_numpy(covariances_of_groups(centred, backend.asarray(index)))
         for exact in np.unique(size):
             these = np.flatnonzero(size == exact)
             upper = np.triu_indices(int(exact))

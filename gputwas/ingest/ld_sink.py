@@ -1,0 +1,139 @@
+"""Keeps the covariances of groups as they are computed, and gives them as those of a tissue or of all genes.
+
+In: pieces from `group_covariances`. Out: packed triangles of chosen groups with the entries they stand for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gputwas.formats.covariance import Covariances
+from gputwas.formats.covariance_text import triangle_pairs
+from gputwas.formats.triangles import Triangles
+from gputwas.ingest.ld_units import Piece, ranges
+
+__all__ = ["GroupTriangles", "TriangleSink", "as_source", "split_piece"]
+
+_WORTH_COMPILED = 1 << 20  # cells of triangles
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTriangles:
+    """Covariances of groups.
+
+    Attributes
+    ----------
+    sizes : int64 (groups,), entries of each that have covariances.
+    entries : int64 (sum of sizes,): which these are.
+    values : float64 (sum of k (k + 1) / 2,): packed upper triangles.
+    """
+
+    sizes: np.ndarray
+    entries: np.ndarray
+    values: np.ndarray
+
+    def turned(self, signs: np.ndarray) -> np.ndarray:
+        """The triangles with SNPs turned: cov(2 - x, y) = -cov(x, y).
+
+        Parameters
+        ----------
+        signs : 1 or -1, one for each of `entries`.
+
+        Returns
+        -------
+        float64, as `values`; these very values where no sign is negative.
+        """
+        if np.all(signs > 0):
+            return self.values
+        first, second = triangle_pairs(self.sizes)
+        negative = signs < 0
+        return np.where(negative[first] ^ negative[second], -self.values, self.values)
+
+    def only(self, keep: np.ndarray) -> GroupTriangles:
+        """The covariances of some entries; `keep` is bool, one for each of `entries`."""
+        first, second = triangle_pairs(self.sizes)
+        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        sizes = np.bincount(owner[keep], minlength=len(self.sizes))
+        return GroupTriangles(sizes, self.entries[keep], self.values[keep[first] & keep[second]])
+
+
+class TriangleSink:
+    """Collects the pieces of a number of groups, in any order.
+
+    Parameters
+    ----------
+    n_groups : number of groups, of which each must come once.
+    """
+
+    def __init__(self, n_groups: int) -> None:
+        self._sizes = np.zeros(n_groups, dtype=np.int64)
+        self._entry_starts = np.zeros(n_groups, dtype=np.int64)
+        self._cell_starts = np.zeros(n_groups, dtype=np.int64)
+        self._entries: list[np.ndarray] = []
+        self._values: list[np.ndarray] = []
+        self._n_entries = self._n_cells = 0
+
+    def add(self, piece: Piece) -> None:
+        """Keep a piece."""
+        sizes = piece.sizes
+        cells = sizes * (sizes + 1) // 2
+        self._sizes[piece.groups] = sizes
+        self._entry_starts[piece.groups] = self._n_entries + np.cumsum(sizes) - sizes
+        self._cell_starts[piece.groups] = self._n_cells + np.cumsum(cells) - cells
+        self._entries.append(piece.entries)
+        self._values.append(piece.triangles)
+        self._n_entries += len(piece.entries)
+        self._n_cells += len(piece.triangles)
+
+    def of(self, groups: np.ndarray) -> GroupTriangles:
+        """Covariances of some groups, in the order asked for."""
+        if len(self._values) != 1:
+            self._entries = [np.concatenate([np.empty(0, np.int64), *self._entries])]
+            self._values = [np.concatenate([np.empty(0), *self._values])]
+        sizes = self._sizes[groups]
+        cells = sizes * (sizes + 1) // 2
+        return GroupTriangles(
+            sizes,
+            self._entries[0][ranges(self._entry_starts[groups], sizes)],
+            self._values[0][ranges(self._cell_starts[groups], cells)],
+        )
+
+
+def as_source(triangles: Triangles) -> Covariances | Triangles:
+    """Triangles as `pack_models` takes them: a few as rows, since loading the fast way for them costs more.
+
+    `pack_models` may write into the values of large ones.
+    """
+    if len(triangles.values) >= _WORTH_COMPILED:
+        return triangles
+    first, second = triangle_pairs(triangles.sizes)
+    offsets = np.concatenate([[0], np.cumsum(triangles.sizes * (triangles.sizes + 1) // 2)])
+    members = triangles.members
+    return Covariances(
+        triangles.path,
+        triangles.genes.to_pylist(),
+        offsets,
+        triangles.snps,
+        members[first],
+        members[second],
+        triangles.values,
+    )
+
+
+def split_piece(piece: Piece, n_first: int, n_entries: int) -> tuple[Piece, Piece]:
+    """The first `n_first` groups, which have `n_entries` entries, and the others, numbered from 0 anew."""
+    cells = piece.sizes * (piece.sizes + 1) // 2
+    entry_starts, cell_starts = np.cumsum(piece.sizes) - piece.sizes, np.cumsum(cells) - cells
+
+    def part(which: np.ndarray, less: int, fewer: int) -> Piece:
+        return Piece(
+            piece.groups[which] - less,
+            piece.sizes[which],
+            piece.entries[ranges(entry_starts[which], piece.sizes[which])] - fewer,
+            piece.triangles[ranges(cell_starts[which], cells[which])],
+        )
+
+    first = piece.groups < n_first
+    return (piece if first.all() else part(first, 0, 0)), part(~first, n_first, n_entries)

@@ -1,0 +1,83 @@
+"""What is to be made of genotypes, and where.
+
+In: paths as a person gives them. Out: the same, told apart (store or text) and refused where they cannot be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gputwas.errors import InputError, UsageError
+from gputwas.files import check_target
+from gputwas.formats.covariance_text import check_digits
+from gputwas.ingest.models_pairs import PathLike
+
+__all__ = ["TEXT_SUFFIXES", "LdOutputs"]
+
+TEXT_SUFFIXES = (".txt", ".txt.gz")
+
+
+@dataclass(frozen=True)
+class LdOutputs:
+    """What is to be written; at least one of the three.
+
+    Attributes
+    ----------
+    store : folder of a model store.
+    text : folder of covariance files, ``<tissue>.txt.gz`` each; made if it is absent.
+    cross_tissue : a file of MetaXcan's cross-tissue covariance if its name ends in .txt or .txt.gz, otherwise
+        the folder of a store of `GeneLd`.
+    digits : significant digits in text; None for as many as give the same numbers again.
+    overwrite : replace stores made from other files or options.
+    """
+
+    store: PathLike | None = None
+    text: PathLike | None = None
+    cross_tissue: PathLike | None = None
+    digits: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.store is None and self.text is None and self.cross_tissue is None:
+            raise UsageError("nothing is to be written: give --out, --text or --cross-tissue")
+        check_digits(self.digits)
+
+    @property
+    def of_models(self) -> bool:
+        """Whether the covariances of the models themselves are wanted."""
+        return self.store is not None or self.text is not None
+
+    @property
+    def cross_tissue_text(self) -> str | None:
+        """File of the cross-tissue covariance, if it is to be text."""
+        name = None if self.cross_tissue is None else os.fspath(self.cross_tissue)
+        return name if name is not None and name.endswith(TEXT_SUFFIXES) else None
+
+    @property
+    def cross_tissue_store(self) -> str | None:
+        """Folder of the cross-tissue covariance, if it is to be a store."""
+        if self.cross_tissue is None or self.cross_tissue_text is not None:
+            return None
+        return os.fspath(self.cross_tissue)
+
+    def text_file(self, tissue: str) -> str:
+        """Covariance file of a tissue."""
+        assert self.text is not None
+        return os.path.join(self.text, f"{tissue}.txt.gz")
+
+    def check(self, tissues: Sequence[str]) -> None:
+        """Refuse what cannot be written, before long work."""
+        if self.text is not None:
+            for tissue in tissues:
+                check_target(self.text_file(tissue), folder_is_made=True)
+        if self.cross_tissue_text is not None:
+            check_target(self.cross_tissue_text)
+        for folder in (self.store, self.cross_tissue_store):
+            if folder is not None and os.path.isfile(folder):
+                raise InputError(
+                    "cannot write a store here, it is a file",
+                    path=folder,
+                    remedy="Name a folder; MetaXcan's text of the cross-tissue covariance ends in .txt.gz.",
+                )
