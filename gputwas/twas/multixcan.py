@@ -270,7 +270,11 @@ class _Run:
 
 
 def _combine_p(chosen: JointSelection, z: np.ndarray, out: np.ndarray, backend: Backend) -> None:
-    """Fill (genes, traits) `out` with the -log10 p of ACAT over all tissues with a z-score."""
+    """Fill (genes, traits) `out` with the -log10 p of ACAT over all tissues with a z-score.
+
+    Element by element, so nothing is won by a library that has to compile every step for every shape.
+    """
+    on_host = backend.name == "jax"
     genes = chosen.genes
     counts = np.diff(genes.offsets)
     for tissues in np.unique(counts):
@@ -280,6 +284,9 @@ def _combine_p(chosen: JointSelection, z: np.ndarray, out: np.ndarray, backend: 
             models = genes.order[genes.offsets[part][:, None] + np.arange(tissues)].T
             for first in range(0, len(z), TRAITS_AT_ONCE):
                 of_traits = np.take(z[first : first + TRAITS_AT_ONCE], models, axis=1)
-                nlog10_p = nlog10_p_from_z(backend.asarray(of_traits.astype(np.float64)))
-                combined = backend.to_numpy(acat_nlog10_p(nlog10_p, axis=1))
-                out[part, first : first + TRAITS_AT_ONCE] = combined.T
+                values = of_traits.astype(np.float64)
+                nlog10_p = nlog10_p_from_z(values if on_host else backend.asarray(values))
+                combined = acat_nlog10_p(nlog10_p, axis=1)
+                out[part, first : first + TRAITS_AT_ONCE] = (
+                    combined if on_host else backend.to_numpy(combined)
+                ).T

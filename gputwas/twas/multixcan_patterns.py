@@ -7,8 +7,9 @@ genes with equally many tissues, and what the joint store keeps of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,17 @@ def _statistic(components: Any, signs: Any, z: Any) -> Any:
     nothing = signs[:, 0]
     held = Truncated(components, signs, nothing, signs, nothing, nothing, nothing, nothing)
     return joint_statistic(held, z)
+
+
+@lru_cache(maxsize=8)
+def _truncation(cutoff: Cutoff, regularization: float) -> Callable[[Any], tuple[Any, ...]]:
+    """`truncate` to arrays alone, in the order of the fields; the same function for the same arguments."""
+
+    def truncation(correlation: Any) -> tuple[Any, ...]:
+        found = truncate(correlation, cutoff, regularization)
+        return tuple(getattr(found, field.name) for field in fields(Truncated))
+
+    return truncation
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,5 +168,5 @@ def _decomposed(part: GeneGroups, cutoff: Cutoff, regularization: float, backend
         size = correlation.shape[1]
         padding = np.broadcast_to(np.eye(size), (GENES_AT_ONCE - len(part.genes), size, size))
         correlation = np.concatenate([correlation, padding])
-    truncated = truncate(backend.asarray(correlation), cutoff, regularization)
-    return GeneBatch(part.genes, part.models, truncated)
+    found = backend.compiled(_truncation(cutoff, regularization))(backend.asarray(correlation))
+    return GeneBatch(part.genes, part.models, Truncated(*found))
