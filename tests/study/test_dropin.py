@@ -64,7 +64,7 @@ def test_every_flag_of_the_reference_is_there(capsys: pytest.CaptureFixture[str]
 
     app = typer.Typer(add_completion=False)
     dropin.register(app)
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(app).commands["spredixcan"]
     ours = {name for parameter in command.params for name in parameter.opts}
     assert {f"--{name}" for name in REFERENCE_FLAGS} <= ours
     assert ours - {f"--{name}" for name in REFERENCE_FLAGS} <= {"--help"}
