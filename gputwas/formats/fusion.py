@@ -11,33 +11,23 @@ and ``N.tot``.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from gputwas.errors import InputError, ResourceError
+from gputwas.errors import InputError
+from gputwas.formats.r_objects import attributes, elements, first_number, load_objects, numbers, texts
 from gputwas.formats.sumstats.values import chromosomes
 
 __all__ = ["FusionWeights", "read_pos", "read_wgt"]
 
-_INSTALL = "pip install 'gputwas[fusion]'"
 _MISSING = ("NA", "NaN", "nan", "")
 _GIVE_POS = "Give FUSION's list of weights (.pos): a header with WGT, ID, CHR, P0, P1 and perhaps PANEL, N."
 _GIVE_WGT = "Give a .wgt.RDat file that FUSION.compute_weights.R wrote."
-_MAGIC = (b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n", b"RDB2\n", b"RDB3\n")
-_RDS = (b"X\n", b"A\n", b"B\n")
-_COMPRESSED = (
-    (b"\x1f\x8b", gzip.decompress),
-    (b"BZh", bz2.decompress),
-    (b"\xfd7zXZ\x00", lzma.decompress),
-)
 _POS_COLUMNS = {
     "panel": pa.string(), "wgt": pa.string(), "id": pa.string(), "chr": pa.string(), "p0": pa.int64(),
     "p1": pa.int64(), "n": pa.float64(),
@@ -160,11 +150,13 @@ def read_wgt(path: str | os.PathLike[str]) -> FusionWeights:
         If `rdata` is not installed.
     """
     name = os.fspath(path)
-    objects = _load(name)
+    objects = load_objects(name, "weight file", _GIVE_WGT)
     for wanted in ("wgt.matrix", "snps", "cv.performance"):
         if wanted not in objects:
             raise _unknown(name, f"holds no object {wanted}", ", ".join(objects) or "no object")
     weights, models = _matrix(objects["wgt.matrix"], "wgt.matrix", name)
+    if np.isinf(weights).any():
+        raise _unknown(name, "wgt.matrix holds infinite values")
     performance, cv_models, rows = _performance(objects["cv.performance"], name)
     if models != cv_models:
         raise _unknown(
@@ -174,7 +166,7 @@ def read_wgt(path: str | os.PathLike[str]) -> FusionWeights:
     ids, effect, other = _snps(objects["snps"], len(weights), name)
     with np.errstate(invalid="ignore"):
         pval = np.fmin.reduce(performance[rows["pval"]], axis=0)
-    hsq, hsq_pval, n = (_first_number(objects.get(key)) for key in ("hsq", "hsq.pv", "N.tot"))
+    hsq, hsq_pval, n = (first_number(objects.get(key)) for key in ("hsq", "hsq.pv", "N.tot"))
     return FusionWeights(
         path=name,
         variant_id=pa.array(ids, pa.string()),
@@ -202,24 +194,25 @@ def _unknown(path: str, problem: str, found: str | None = None) -> InputError:
 
 def _matrix(item: Any, what: str, path: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Values (rows, columns) and the names of the columns."""
-    values, attributes = _numbers(item), _attributes(item)
-    dim = _numbers(attributes.get("dim"))
+    values, dim = numbers(item), numbers(attributes(item).get("dim"))
     if values is None or dim is None or len(dim) != 2 or len(values) != int(dim[0]) * int(dim[1]):
         raise _unknown(path, f"{what} is no matrix of numbers")
-    names = attributes.get("dimnames")
-    columns = _texts(names.value[1]) if names is not None and len(names.value or ()) == 2 else None
+    columns = _dimnames(item)[1]
     if not columns:
         raise _unknown(path, f"the columns of {what} have no names")
-    matrix = values.reshape(int(dim[0]), int(dim[1]), order="F")
-    if np.isinf(matrix).any():
-        raise _unknown(path, f"{what} holds infinite values")
-    return matrix, tuple(str(column) for column in columns)
+    return values.reshape(int(dim[0]), int(dim[1]), order="F"), tuple(str(column) for column in columns)
+
+
+def _dimnames(item: Any) -> tuple[list[str | None], list[str | None]]:
+    """Names of the rows and of the columns; empty where there are none."""
+    names = elements(attributes(item).get("dimnames")) or [None, None]
+    return texts(names[0]) or [], texts(names[1]) or []
 
 
 def _performance(item: Any, path: str) -> tuple[np.ndarray, tuple[str, ...], dict[str, list[int]]]:
     """Values of cv.performance, its models, and which rows are rsq and which pval."""
     values, models = _matrix(item, "cv.performance", path)
-    names = _texts(_attributes(item)["dimnames"].value[0]) or []
+    names = _dimnames(item)[0]
     # FUSION.assoc_test.R:205-207 looks for the words anywhere in a row's name
     rows = {word: [i for i, name in enumerate(names) if word in (name or "")] for word in ("rsq", "pval")}
     for word, found in rows.items():
@@ -230,116 +223,14 @@ def _performance(item: Any, path: str) -> tuple[np.ndarray, tuple[str, ...], dic
 
 def _snps(item: Any, n_weights: int, path: str) -> tuple[list[str | None], ...]:
     """Identifier, effect and other allele: columns 2, 5 and 6 of a .bim."""
-    if _type(item) != "VEC" or len(item.value) < 6:
+    columns = elements(item)
+    if columns is None or len(columns) < 6:
         raise _unknown(path, "snps is no table with the six columns of a .bim")
-    columns = [_texts(item.value[place]) for place in (1, 4, 5)]
-    if any(column is None for column in columns):
+    read = [texts(columns[place]) for place in (1, 4, 5)]
+    known = [column for column in read if column is not None]
+    if len(known) < len(read):
         raise _unknown(path, "identifiers or alleles in snps are no text")
-    texts = [column for column in columns if column is not None]
-    for column in texts:
+    for column in known:
         if len(column) != n_weights:
             raise _unknown(path, f"snps has {len(column)} rows, wgt.matrix {n_weights}")
-    return tuple(texts)
-
-
-def _load(path: str) -> dict[str, Any]:
-    """The objects of a file by name, as `rdata` parses them."""
-    data = _content(path)
-    if not data.startswith(_MAGIC):
-        kind = "what saveRDS() writes" if data.startswith(_RDS) else repr(data[:16])
-        raise InputError(
-            "is not an RData file", path=path, found=kind, expected="what save() writes", remedy=_GIVE_WGT
-        )
-    try:
-        from rdata.parser import parse_data
-    except ImportError as error:
-        raise ResourceError(f"rdata, which reads R's files, is not installed; get it with: {_INSTALL}") from (
-            error
-        )
-    try:
-        root = parse_data(data, extension=".rda").object
-        if _type(root) not in ("LIST", "NILVALUE"):
-            raise ValueError(f"a {_type(root)} in place of a list of objects")
-        return dict(_pairs(root))
-    except Exception as error:  # whatever a damaged file makes of a parser
-        raise InputError(
-            "is a damaged RData file, or one of a kind that cannot be read",
-            path=path,
-            found=f"{type(error).__name__}: {error}",
-            remedy="Download the file again, or load() and save() it in R.",
-        ) from error
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        problem = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise InputError(
-            f"the weight file {problem}", path=path, remedy="Check the path and --weights-dir."
-        ) from error
-    for magic, inflate in _COMPRESSED:
-        if data.startswith(magic):
-            try:
-                return bytes(inflate(data))
-            except Exception as error:  # each of the three has errors of its own
-                raise InputError(
-                    "the compressed file is damaged", path=path, found=error, remedy="Download it again."
-                ) from error
-    return data
-
-
-def _type(item: Any) -> str:
-    return "" if item is None else str(item.info.type.name)
-
-
-def _pairs(item: Any) -> Iterator[tuple[str, Any]]:
-    """Name and value of the entries of a pairlist."""
-    while _type(item) == "LIST":
-        symbol = item.tag
-        if _type(symbol) == "REF":
-            symbol = symbol.referenced_object
-        yield (symbol.value.value.decode() if symbol is not None else ""), item.value[0]
-        item = item.value[1]
-
-
-def _attributes(item: Any) -> Mapping[str, Any]:
-    return {} if item is None or item.attributes is None else dict(_pairs(item.attributes))
-
-
-def _numbers(item: Any) -> np.ndarray | None:
-    """A vector of numbers as float64, NaN where R has NA; None if it is none."""
-    if _type(item) not in ("INT", "REAL", "LGL") or "levels" in _attributes(item):
-        return None
-    return np.ma.filled(np.ma.asarray(item.value).astype(np.float64), np.nan)
-
-
-def _first_number(item: Any) -> float:
-    values = _numbers(item)
-    return float(values[0]) if values is not None and len(values) else float("nan")
-
-
-def _texts(item: Any) -> list[str | None] | None:
-    """A vector of texts, a factor, or whole numbers as texts; None if it is none of these."""
-    kind = _type(item)
-    if kind == "STR":
-        return [_text(entry.value) for entry in item.value]
-    if kind == "INT":
-        codes = np.ma.filled(np.ma.asarray(item.value), 0).tolist()
-        levels = _texts(_attributes(item).get("levels"))
-        if levels is not None:
-            return [levels[code - 1] if 0 < code <= len(levels) else None for code in codes]
-        return [str(code) for code in codes]
-    if kind == "LGL":  # read.table takes a column of nothing but the allele T for TRUE
-        return ["T" if value else "F" for value in np.ma.filled(np.ma.asarray(item.value), False).tolist()]
-    return None
-
-
-def _text(value: bytes | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+    return tuple(known)

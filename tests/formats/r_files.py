@@ -10,7 +10,7 @@ import bz2
 import gzip
 import lzma
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,12 @@ NA_REAL = struct.unpack(">d", bytes.fromhex("7ff00000000007a2"))[0]
 _SYM, _LIST, _CHAR, _INT, _REAL, _STR, _VEC = 1, 2, 9, 13, 14, 16, 19
 _NIL, _REF = 254, 255
 _OBJECT, _ATTRIBUTES, _TAG = 1 << 8, 1 << 9, 1 << 10
-_COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "none": bytes}
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "none": bytes,
+}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gputwas.errors import InputError, ResourceError
+from gputwas.formats import r_objects
 from gputwas.formats.fusion import read_pos, read_wgt
 from tests.formats.r_files import NA_INTEGER, NA_REAL, Factor, Frame, Matrix, save, serialize, wgt_values
 
@@ -44,6 +45,27 @@ def test_reads_what_r_saves(folder: Path, factors: bool, version: int, compress:
     np.testing.assert_array_equal(read.r2, [0.05, 0.09, -0.002])
     np.testing.assert_array_equal(read.pval, [1e-3, 1e-5, np.nan])
     assert (read.hsq, read.hsq_pval, read.n) == (0.25, 1e-4, 369.0)
+
+
+@pytest.mark.parametrize("factors", [False, True])
+def test_the_short_way_through_texts_is_the_librarys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, factors: bool
+) -> None:
+    more = {"odd": (["a", None, "é"], np.arange(2.0), ())}
+    path = save(folder / "g.wgt.RDat", values(factors=factors) | more, version=3)
+    read, objects = read_wgt(path), r_objects.load_objects(str(path), "file", "Give one.")
+    asked = []
+    monkeypatch.setattr(r_objects, "_quick_parser", lambda: asked.append(1))
+    again, all_again = read_wgt(path), r_objects.load_objects(str(path), "file", "Give one.")
+    assert asked == [1, 1]
+    for name in ("variant_id", "effect_allele", "other_allele", "models"):
+        assert getattr(read, name) == getattr(again, name)
+    np.testing.assert_array_equal(read.weights, again.weights)
+    assert list(objects) == list(all_again)
+    for found in (objects, all_again):
+        first, second, third = r_objects.elements(found["odd"]) or []
+        assert r_objects.texts(first) == ["a", None, "é"]
+        assert r_objects.elements(third) == [] and r_objects.texts(second) is None
 
 
 def test_na_of_r_is_no_value(folder: Path) -> None:
