@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 Match = Literal["auto", "id", "position", "map"]
 
 _SPELLED_ALIKE = 0.95  # share of a file's identifiers that must be of one spelling to be matched as text
-_OTHER_NAMES = {"X": ["23"], "Y": ["24"], "MT": ["M", "26"]}
+_OTHER_NAMES = {"X": ["23", "0X"], "Y": ["24", "0Y"], "MT": ["M", "26"]}
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from gputwas.ingest.diagnose import LIFT, Diagnosis
 from gputwas.variants.align import Reason
 from gputwas.variants.identifiers import Style, style_of
 
-__all__ = ["check_alleles_agree", "diagnose_map", "diagnose_places", "lift_warnings"]
+__all__ = ["check_same_build", "diagnose_map", "diagnose_places", "lift_warnings"]
 
 _ENOUGH = 20  # variants that rows were compared with
 _AGREEING = 0.7  # share of them whose alleles some row must have; on another build by chance a half does
-_MANY_SPLIT = 0.05
+_MANY = 500  # variants that could be met, and some would be
+_BY_CHANCE = 0.01
+_MANY_LOST = 0.05  # share of all rows
 
 
 def diagnose_places(
@@ -66,34 +68,47 @@ def diagnose_map(ids: pa.Array, said: str) -> Diagnosis:
     )
 
 
-def check_alleles_agree(
-    panel_rows: npt.NDArray[np.int64], reason: npt.NDArray[np.uint8], path: str, said: str
+def check_same_build(
+    panel_rows: npt.NDArray[np.int64],
+    reason: npt.NDArray[np.uint8],
+    possible: int,
+    path: str,
+    said: str,
 ) -> None:
-    """Refuse a file whose rows are where the models' variants are and about others, as chance has it.
+    """Refuse a file whose rows are where the models' variants are by chance only.
 
     A variant counts as met if one row at its place has its alleles: sites with several alleles have rows for
-    the others too. On the right build nearly all are met; on another one about every second SNP, as most
-    SNPs are transitions.
+    the others too. On the right build nearly all are met; on another one about every second SNP of the few
+    at whose place there is a row, as most SNPs are transitions.
 
     Parameters
     ----------
     panel_rows : int64 (pairs,), variant of each pair. reason : uint8 (pairs,), its verdict, a `Reason`.
+    possible : how many could be met, the smaller of the rows and the variants on their chromosomes.
 
     Raises
     ------
-    InputError : less than 70 % of 20 or more variants are met.
+    InputError : less than 70 % of 20 or more variants are met, or less than 1 % of 500 or more that could be
+        have a row at their place.
     """
-    fits = reason <= Reason.STRAND_SWAPPED
-    told = fits | (reason == Reason.ALLELE_MISMATCH) | (reason == Reason.PALINDROMIC)
-    there, met = np.unique(panel_rows[told]), np.unique(panel_rows[fits | (reason == Reason.PALINDROMIC)])
-    if len(there) >= _ENOUGH and len(met) < _AGREEING * len(there):
-        raise InputError(
-            "most rows at the positions of the models' variants have other alleles, so the file is on "
-            "another genome build, or its positions are not those of the models",
-            path=path,
-            found=f"{len(met):,} of {len(there):,} variants with the models' alleles, matched by {said}",
-            remedy=f"{LIFT} Also check which columns hold the alleles.",
-        )
+    fits = (reason <= Reason.STRAND_SWAPPED) | (reason == Reason.PALINDROMIC)
+    told = fits | (reason == Reason.ALLELE_MISMATCH)
+    there, met = len(np.unique(panel_rows[told])), len(np.unique(panel_rows[fits]))
+    if there >= _ENOUGH and met < _AGREEING * there:
+        what = "most rows at the positions of the models' variants have other alleles"
+        found, remedy = f"{met:,} of {there:,} variants with the models' alleles", f"{LIFT} Also check "
+        remedy += "which columns hold the alleles."
+    elif possible >= _MANY and (hit := len(np.unique(panel_rows))) < _BY_CHANCE * possible:
+        what = "hardly any row is at the position of a variant of the models"
+        found, remedy = f"{hit:,} of {possible:,} variants that could be there", LIFT
+    else:
+        return
+    raise InputError(
+        f"{what}, so the file is on another genome build than the models",
+        path=path,
+        found=f"{found}, matched by {said}",
+        remedy=remedy,
+    )
 
 
 def lift_warnings(lifted: Mapping[str, int]) -> list[str]:
@@ -101,7 +116,7 @@ def lift_warnings(lifted: Mapping[str, int]) -> list[str]:
     warnings = []
     rows = sum(lifted.get(name, 0) for name in ("mapped", "moved", "split", "unmapped"))
     lost = lifted.get("split", 0) + lifted.get("unmapped", 0)
-    if rows and lost > _MANY_SPLIT * rows:
+    if rows and lost >= _MANY_LOST * rows:
         warnings.append(
             f"{lost:,} of {rows:,} rows have no place ({lifted.get('unmapped', 0):,}) or several "
             f"({lifted.get('split', 0):,}) in the build of the models and were left out"

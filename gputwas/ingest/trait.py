@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
-from gputwas.ingest.diagnose_keys import check_alleles_agree, diagnose_map, diagnose_places, lift_warnings
+from gputwas.ingest.diagnose_keys import check_same_build, diagnose_map, diagnose_places, lift_warnings
 from gputwas.ingest.keys import Key, PlaceKey
 from gputwas.ingest.layouts import Matched
 from gputwas.ingest.matching import ROLES_USED, Matching, Reader, read_rows, where
@@ -128,7 +128,9 @@ def read_trait(
     if not len(rows.file_rows):
         raise _nothing_found(reader, target, rows, explained)
     if by.placed:
-        check_alleles_agree(rows.panel_rows, rows.alignment.reason, where(reader), by.said)
+        placed = seen.placed if isinstance(seen, PlaceFilter) else int(reader.rows_read)
+        possible = min(placed, target.on_chromosomes(rows.chromosomes))
+        check_same_build(rows.panel_rows, rows.alignment.reason, possible, where(reader), by.said)
     scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
     numbers = {name: values[rows.file_rows] for name, values in numbers.items()}
     scores = replace(scores, z=scores.z[rows.file_rows])
