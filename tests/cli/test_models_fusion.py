@@ -93,6 +93,34 @@ def test_z_of_a_small_study_is_fusions(tmp_path: Path, capsys: pytest.CaptureFix
     assert set(read_models_store(models).models["model_kind"].to_pylist()) == {"blup"}
 
 
+def test_a_gwas_that_names_snps_by_position_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The store has the positions of the LD reference, which weights named by rs numbers do not tell."""
+    rng = np.random.default_rng(5)
+    panel = random_panel(rng, 60)
+    genes = {"G1": random_gene(rng, panel, np.arange(5, 40))}
+    gwas, lines = {}, ["SNP\tCHR\tBP\tA1\tA2\tN\tZ"]
+    for _, name, place, a1, a2 in panel.bim:
+        z = float(np.float32(rng.normal()))
+        gwas[name] = (a1, a2, z)
+        lines.append(f"1:{place}:{a1}:{a2}\t1\t{place}\t{a1}\t{a2}\t1000\t{z!r}")
+    (tmp_path / "trait.txt").write_text("\n".join(lines) + "\n")
+    models, store, out = tmp_path / "models", tmp_path / "gwas", tmp_path / "associations"
+    for words in (
+        [
+            "models",
+            "fusion",
+            write_weights(tmp_path / "W", genes),
+            "--ld",
+            write_plink(tmp_path / "ld", panel),
+        ],
+        ["gwas", "import", tmp_path / "trait.txt", "--models", models],
+        ["associate", "--models", models, "--gwas", store, "--precision", "float64"],
+    ):
+        done = run(capsys, *words, "--out", {"models": models, "gwas": store, "associate": out}[words[0]])
+        assert done.code == 0, done.err
+    assert stored_z(out)["G1"] == pytest.approx(assoc_test(genes["G1"], panel, gwas)[1], rel=1e-9)
+
+
 def test_z_on_real_genotypes_is_fusions(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kg_eur: Path
 ) -> None:
