@@ -1,6 +1,6 @@
 """Keeps a short command small: it neither loads what it never uses nor keeps memory it has given back.
 
-In: nothing. Out: nothing but a process in which pyarrow behaves so.
+In: nothing. Out: nothing but a process in which pyarrow and Numba behave so.
 """
 
 from __future__ import annotations
@@ -12,18 +12,27 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-__all__ = ["with_plain_memory", "without_pandas"]
+__all__ = ["with_plain_memory", "without_blas", "without_pandas"]
 
 
 class _Hidden(MetaPathFinder):
-    """Finds pandas to be absent."""
+    """Finds a module to be absent while it is on `sys.meta_path`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is hidden from pyarrow", name=fullname)
+        if fullname == self._name:
+            raise ModuleNotFoundError(f"{fullname} is hidden", name=fullname)
         return None
+
+    def __enter__(self) -> None:
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.meta_path.remove(self)
 
 
 def without_pandas() -> None:
@@ -37,13 +46,22 @@ def without_pandas() -> None:
         return
     import pyarrow as pa
 
-    hidden = _Hidden()
-    sys.meta_path.insert(0, hidden)
-    try:
+    with _Hidden("pandas"):
         pa.array((), pa.null())  # the look of the Python side
         pa.scalar(0)  # and that of the C++ side
-    finally:
-        sys.meta_path.remove(hidden)
+
+
+def without_blas() -> None:
+    """Let Numba look for SciPy's BLAS once, in vain.
+
+    Numba asks for it with its first compiled function, which loads scipy.linalg: a third of a second, for
+    loops that call none. Compiled code of this process could then not use `np.dot`; a command has no other
+    code than ours, and a library call must not come here.
+    """
+    if "scipy.linalg" in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    with _Hidden("scipy.linalg"):
+        import numba.np.arraymath  # noqa: F401 (whose loading is the look)
 
 
 def with_plain_memory() -> None:

@@ -36,6 +36,23 @@ def test_pyarrow_does_without_pandas_until_somebody_asks_for_it() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", AFTERWARDS], check=True)
 
 
+COMPILED = """
+import sys
+from gputwas.cli.lean import without_blas
+without_blas()
+import numpy as np
+from gputwas.stats.tail_counts import count_tails
+assert count_tails(np.ones((3, 1)), np.array([0.5]), np.array([1])).reached.tolist() == [[3]]
+assert "scipy.linalg" not in sys.modules, "Numba loaded SciPy's linear algebra"
+import scipy.linalg
+assert scipy.linalg.det(np.eye(2)) == 1.0
+"""
+
+
+def test_numba_does_without_blas_and_scipy_is_as_ever() -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", COMPILED], check=True)
+
+
 DROPIN = """
 import sys
 from gputwas.cli.main import main
