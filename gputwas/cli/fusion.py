@@ -49,10 +49,10 @@ def fusion(
         str,
         typer.Option(
             "--per",
-            help="Unit of the weights in the store: sd (of the genotype, as in FUSION's files) or dosage (as "
-            "in PredictDB's). z is the same.",
+            help="Unit of the weights in the store: dosage (as in PredictDB's) or sd (of the genotype, as in "
+            "FUSION's files). z is the same.",
         ),
-    ] = "sd",
+    ] = "dosage",
     executor: ExecutorOption = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Model store to write.")] = Path("models"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing store.")] = False,
@@ -64,8 +64,8 @@ def fusion(
 
     FUSION's weights w are of standardised genotypes and their covariance is the correlation R of the LD
     reference; PredictDB's are of dosages, with covariance D R D and weights w / sd. Both give the same z and
-    var_g. What differs is the effect size: with --per sd it is right for a GWAS whose betas are per standard
-    deviation of the genotype, with --per dosage for the usual betas per allele.
+    var_g. What differs is the effect size: with --per dosage it is right for the usual betas per allele, with
+    --per sd for a GWAS whose betas are per standard deviation of the genotype.
 
     Examples:
 

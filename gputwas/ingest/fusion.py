@@ -11,7 +11,7 @@ z = Σ w_dosage σ Z / sqrt(w_dosage' Γ w_dosage) is the same number, as is var
 beta in the effect size. A store made ``per="sd"`` holds w and R as they are (σ = 1): its effect size is right
 where the GWAS gives effects per standard deviation of the genotype. One made ``per="dosage"`` holds w / σ and
 D R D with the LD reference's σ: its effect size is right for effects per allele, and covariances of dosages
-across tissues, as S-MultiXcan takes them, fit its weights.
+across tissues, as S-MultiXcan takes them, fit its weights; so this is what is made unless asked otherwise.
 
 Three things are not as in FUSION. SNPs that a GWAS lacks leave z and its variance, as in S-PrediXcan; FUSION
 imputes their z from the LD (``--max_impute``, ``--min_r2pred``; :244-267). SNPs whose alleles fit the LD
@@ -69,7 +69,7 @@ def import_fusion(
     weights_dir: PathLike | None = None,
     samples: PathLike | None = None,
     force_model: str | None = None,
-    per: Per = "sd",
+    per: Per = "dosage",
     executor: Executor | str | None = None,
     overwrite: bool = False,
 ) -> ImportReport:

@@ -87,7 +87,7 @@ def test_z_of_a_small_study_is_fusions(tmp_path: Path, capsys: pytest.CaptureFix
 
     forced = run(
         capsys, "models", "fusion", pos, "--ld", tmp_path / "LDREF.", "--out", models, "--overwrite",
-        "--force-model", "blup", "--per", "dosage",
+        "--force-model", "blup", "--per", "sd",
     )  # fmt: skip
     assert forced.code == 0, forced.err
     assert set(read_models_store(models).models["model_kind"].to_pylist()) == {"blup"}
