@@ -36,8 +36,10 @@ Chromosomes: TypeAlias = Sequence[str | None] | pa.Array | pa.ChunkedArray | npt
 
 Positions: TypeAlias = Sequence[int] | pa.Array | pa.ChunkedArray | npt.NDArray[np.integer]
 
-_ROWS_AT_A_TIME = 1 << 15  # so that what is computed for them stays in the processor's cache
-_BUCKETS_PER_PIECE, _MOST_BUCKET_BITS = 16, 24
+_ROWS_AT_A_TIME = 1 << 16  # so that what is computed for them stays in the processor's cache
+_BUCKETS_PER_PIECE, _MOST_BUCKET_BITS = 8, 24
+_BEST = np.dtype([("shift", "i8"), ("code", "i4"), ("strand", "i1"), ("status", "u1"), ("unused", "u2")])
+_SIXTEEN_BYTES = np.complex128  # what NumPy moves as one; structured elements it copies field by field
 _MOST_STEPS = 8
 
 
@@ -85,11 +87,16 @@ class Lifted:
         if self._given is None:
             return pa.array(self.target_names, pa.string()).take(pa.array(code, mask=code < 0))
         examples, rows = _entries(self._given)
-        pair = rows * len(self.target_names) + code
-        pair[code < 0] = len(examples) * len(self.target_names)
-        present = np.flatnonzero(np.bincount(pair, minlength=1))
+        n = len(self.target_names)
+        pair = rows * n
+        pair += code
+        pair[code < 0] = len(examples) * n
+        place = np.zeros(len(examples) * n + 1, np.int32)
+        place[pair] = 1
+        present = np.flatnonzero(place)
+        place[present] = np.arange(len(present))
         names = [self._name(pair, examples) for pair in present.tolist()]
-        return pa.array(names, pa.string()).take(pa.array(np.searchsorted(present, pair)))
+        return pa.array(names, pa.string()).take(pa.array(place.take(pair)))
 
     def _name(self, pair: int, examples: list[str | None]) -> str | None:
         """Name of a target for rows with one of the names given."""
@@ -163,12 +170,10 @@ class Liftover:
         for begin in range(0, n, _ROWS_AT_A_TIME):
             rows = slice(begin, begin + _ROWS_AT_A_TIME)
             line = self._line(codes[rows], places[rows])
-            piece = self._piece(line)
-            sign = self._best_strand.take(piece, out=strand[rows])
-            np.multiply(line, sign, out=line)
-            np.add(line, self._best_shift.take(piece), out=position[rows])
-            self._best_code.take(piece, out=code[rows])
-            self._best_status.take(piece, out=status[rows])
+            best = self._best.view(_SIXTEEN_BYTES).take(self._piece(line), mode="clip").view(_BEST)
+            code[rows], strand[rows], status[rows] = best["code"], best["strand"], best["status"]
+            np.multiply(line, strand[rows], out=line)
+            np.add(line, best["shift"], out=position[rows])
         return Lifted(code, position, strand, status, tuple(self.chain.target_names), given)
 
     def hits(self, chromosomes: Chromosomes, positions: Positions) -> Hits:
@@ -231,24 +236,22 @@ class Liftover:
         count = np.diff(pieces.offsets)
         there = count > 0
         best = pieces.blocks[pieces.offsets[:-1][there]]
-        self._best_code = np.full(len(count), -1, np.int32)
-        self._best_strand = np.zeros(len(count), np.int8)
-        self._best_shift = np.full(len(count), -1, np.int64)
-        self._best_status = np.full(len(count), Status.UNMAPPED, np.uint8)
-        self._best_code[there] = chain.target[best]
-        self._best_strand[there] = chain.target_strand[best]
-        self._best_shift[there] = self._shift[best]
+        self._best = np.zeros(len(count), _BEST)  # together, as they are looked up together
+        self._best[:] = (-1, -1, 0, Status.UNMAPPED, 0)
+        self._best["code"][there] = chain.target[best]
+        self._best["strand"][there] = chain.target_strand[best]
+        self._best["shift"][there] = self._shift[best]
         source = [common_name(name) for name in chain.source_names]
         target = [common_name(name) for name in chain.target_names]
         same = np.array([[a == b for b in target] for a in source])[chain.source[best], chain.target[best]]
-        self._best_status[there] = np.where(same, Status.MAPPED, Status.MOVED)
-        piece = np.repeat(np.arange(len(count)), count)
+        self._best["status"][there] = np.where(same, Status.MAPPED, Status.MOVED)
+        first = self._best[np.repeat(np.arange(len(count)), count)]
         other = (
-            (chain.target[pieces.blocks] != self._best_code[piece])
-            | (chain.target_strand[pieces.blocks] != self._best_strand[piece])
-            | (self._shift[pieces.blocks] != self._best_shift[piece])
+            (chain.target[pieces.blocks] != first["code"])
+            | (chain.target_strand[pieces.blocks] != first["strand"])
+            | (self._shift[pieces.blocks] != first["shift"])
         )
-        self._best_status[piece[other]] = Status.SPLIT
+        self._best["status"][np.repeat(np.arange(len(count)), count)[other]] = Status.SPLIT
 
     def _set_table(self) -> None:
         """The piece at the beginning of each of many equal stretches of the line.
