@@ -87,7 +87,7 @@ def place_variants(models: pa.Table, genotypes: pa.Table, match: Match = "auto")
         effect_allele, other_allele (string, upper case).
     genotypes : the same columns; the dosage counts the effect allele.
     match : "id" compares identifiers as they are written, "position" chromosomes and positions; "auto" takes
-        the one that finds more variants with the right alleles, identifiers if both find as many.
+        the one that finds more variants with the right alleles, identifiers if both find as many and any.
 
     Notes
     -----
@@ -114,6 +114,8 @@ def place_variants(models: pa.Table, genotypes: pa.Table, match: Match = "auto")
     if match == "position":
         return by_position
     by_id = _placed(models, genotypes, "id")
+    if not by_id.n_matched:
+        return by_position
     better = np.count_nonzero(by_position.rows >= 0) > np.count_nonzero(by_id.rows >= 0)
     return by_position if better else by_id
 

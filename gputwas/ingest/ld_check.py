@@ -71,7 +71,9 @@ def check_placed(
     if not np.any(placed.rows >= 0) and np.any(placed.fate == Fate.OTHER_ALLELES):
         raise _other_coding(placed, models, panel)
     expected = int(np.count_nonzero(placed.fate != Fate.NO_CHROMOSOME))
-    found = int(np.count_nonzero(placed.rows >= 0)) if placed.by == "position" else placed.n_matched
+    found = placed.n_matched
+    if placed.by == "position":  # at the position of another variant there are other alleles
+        found -= int(np.count_nonzero(placed.fate == Fate.OTHER_ALLELES))
     log.info("%s: %d of %d SNPs of the models found by %s", panel.paths[0], found, models.num_rows, placed.by)
     if found < min_found * expected:
         if placed.by == "position":
@@ -163,11 +165,11 @@ def _nothing_found(placed: PlacedVariants, models: pa.Table, panel: Genotypes) -
 
 
 def _other_coding(placed: PlacedVariants, models: pa.Table, panel: Genotypes) -> InputError:
-    names = ("effect_allele", "other_allele")
-    letters = pc.unique(pa.chunked_array([c for n in names for c in panel.variants[n].chunks])).drop_null()
-    seen = letters.to_pylist()
-    theirs = ", ".join(sorted(seen)[:_NAMED])
-    if not any(set(allele) <= set("ACGT") for allele in seen):
+    columns = [panel.variants[name] for name in ("effect_allele", "other_allele")]
+    letters = pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks]))
+    theirs = ", ".join(sorted(letters.drop_null().to_pylist())[:_NAMED])
+    bases = pc.and_kleene(*(pc.match_substring_regex(column, "^[ACGT]+$") for column in columns))
+    if (pc.mean(bases).as_py() or 0.0) < 0.5:
         return InputError(
             "the panel's alleles are in another coding than the models', they are no bases",
             path=panel.paths[0],
