@@ -20,6 +20,7 @@ SUBJECTS = {
     "growth": ("bench.growth", "time and memory against the number of traits"),
     "fdr": ("bench.correcting", "Benjamini-Hochberg over all tests against one read of them"),
     "lift": ("bench.lift", "liftover of a million positions against pyliftover"),
+    "multixcan": ("bench.multixcan", "joint tests of all genes and traits against SMulTiXcan.py"),
     "gpu": ("bench.gpu", "kernels and scoring on a CUDA device against its ceilings"),
     "road": ("bench.road", "core-hours of the paper's study, computed from the other results"),
 }

@@ -128,15 +128,15 @@ def match_gene_ld(found: GeneCovariances, models: ModelSet) -> tuple[GeneLd, Gen
 
 def _gene_rows(found: GeneCovariances, genes: pa.Array) -> np.ndarray:
     """Row in `genes` of each gene of the file, int64, -1 where absent; each row is taken once."""
-    exact = pc.index_in(found.genes, value_set=genes)
+    exact = pc.index_in(found.genes, value_set=genes).fill_null(-1).to_numpy(zero_copy_only=False)
     plain, known = (pc.replace_substring_regex(ids, _VERSION, "") for ids in (found.genes, genes))
-    rows = pc.coalesce(exact, pc.index_in(plain, value_set=known)).fill_null(-1)
-    gene = rows.to_numpy(zero_copy_only=False).astype(np.int64)
+    alike = pc.index_in(plain, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False)
+    gene = np.where(np.isin(alike, exact[exact >= 0]), -1, alike).astype(np.int64)
     _, first = np.unique(gene, return_index=True)
     again = np.ones(len(gene), dtype=bool)
     again[first] = False
-    gene[again & exact.is_null().to_numpy(zero_copy_only=False)] = -1
-    return gene
+    gene[again] = -1
+    return np.where(exact >= 0, exact, gene)
 
 
 def _entries(
