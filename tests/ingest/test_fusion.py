@@ -192,7 +192,7 @@ def test_top1_is_the_strongest_snp_that_the_reference_has(
         {"top1": [9.0, 1.0, -5.0, 5.0, 2.0], "blup": [1.0] * 5},
         {"top1": 0.01, "blup": 0.02},
     )
-    report = import_fusion(write_study(tmp_path, {"G": top}), ld, tmp_path / "store")
+    report = import_fusion(write_study(tmp_path, {"G": top}), ld, tmp_path / "store", per="sd")
     store = read_models_store(tmp_path / "store")
     assert store.panel["variant_id"].to_pylist() == [panel.bim[1][1]]
     assert store.weights.tolist() == [-5.0]
@@ -219,7 +219,7 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path, rng: np.ran
         "ZERO": Gene(ids, effect, other, {"blup": [0.0] * 9, "enet": [1.0] * 9}, {"blup": 0.1, "enet": 0.2}),
         "EMPTY": Gene(ids, effect, other, {"blup": [math.nan] * 9}, {"blup": 0.1}),
     }
-    report = import_fusion(write_study(tmp_path, genes), ld, tmp_path / "store")
+    report = import_fusion(write_study(tmp_path, genes), ld, tmp_path / "store", per="sd")
     store = read_models_store(tmp_path / "store")
     assert store.models["gene"].to_pylist() == ["KEPT"]
     assert store.panel["variant_id"].to_pylist() == [rows[n][1] for n in (0, 5, 6, 7)]
@@ -238,7 +238,9 @@ def test_ambiguous_snps_leave_fusions_z_too(tmp_path: Path, rng: np.random.Gener
     plain = random_panel(rng, 30)
     panel = Plink([(*row[:3], "C", "G") if n % 4 == 0 else row for n, row in enumerate(plain.bim)], plain.bed)
     gene = gene_on(rng, panel, np.arange(30))
-    import_fusion(write_study(tmp_path, {"G": gene}), write_plink(tmp_path / "ld", panel), tmp_path / "store")
+    import_fusion(
+        write_study(tmp_path, {"G": gene}), write_plink(tmp_path / "ld", panel), tmp_path / "store", per="sd"
+    )
     gwas = random_gwas(rng, panel)
     z = z_of(read_models_store(tmp_path / "store"), gwas)["Blood", "G"]
     assert z == pytest.approx(assoc_test(gene, panel, gwas)[1], rel=1e-12)
