@@ -267,7 +267,7 @@ def test_of_two_variants_of_a_name_the_fitting_one_is_taken(tmp_path: Path, rng:
     ids, effect, other = zip(("rstwo", "G", "A"), ("rstwo", "A", "C"), third, strict=True)
     gene = Gene(ids, effect, other, {"blup": [1.0, 2.0, 3.0]}, {"blup": 0.1})
     ld = write_plink(tmp_path / "ld", Plink(rows, plain.bed))
-    report = import_fusion(write_study(tmp_path, {"G": gene}), ld, tmp_path / "store")
+    report = import_fusion(write_study(tmp_path, {"G": gene}), ld, tmp_path / "store", per="sd")
     store = read_models_store(tmp_path / "store")
     alleles = [store.panel[name].to_pylist() for name in ("variant_id", "effect_allele", "other_allele")]
     assert list(zip(*alleles, strict=True)) == [("rstwo", "A", "G"), third]
