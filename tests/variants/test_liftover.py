@@ -89,7 +89,7 @@ def chain_files(draw):
     return text or chain_text(("chr1", 61, 0), ("chr1", 61, 0), [(5, 0, 0)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(chain_files())
 def test_every_position_of_small_chains(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("chain") / "a.chain"
@@ -128,7 +128,7 @@ def test_a_reversed_block_by_hand(tmp_path):
     assert lifted.strand.tolist() == [0, -1, -1, -1, -1, 0, 0, -1, -1, -1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000))
 def test_there_and_back(tmp_path_factory, seed):
     there, back = (Liftover(read_chain(path)) for path in tiled_chains(tmp_path_factory.mktemp("c"), seed))
