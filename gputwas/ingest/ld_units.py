@@ -155,7 +155,7 @@ def _pieces(
             kept = np.bincount(owner, minlength=len(chosen))
             triangles = covariance_triangles(
                 block.values,
-                np.searchsorted(block.rows, groups.rows[entries]),
+                block.places(groups.rows[entries]),
                 np.concatenate([[0], np.cumsum(kept)]),
                 backend,
             )
@@ -168,16 +168,20 @@ class _Block:
 
     def __init__(self, panel: Genotypes, quality: Quality, backend: Backend, fates: RowFates) -> None:
         self._panel, self._quality, self._backend, self._fates = panel, quality, backend, fates
-        self.rows = np.empty(0, dtype=np.int64)
+        self._rows = np.empty(0, dtype=np.int64)  # in the order in which they lie in `values`
+        self._order = np.empty(0, dtype=np.int64)  # that sorts them
         self.values: Any = backend.asarray(np.empty((0, len(panel.samples))))
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Where rows lie in `values`."""
+        return self._order[np.searchsorted(self._rows, rows, sorter=self._order)]
 
     def move_to(self, rows: np.ndarray) -> None:
         """Read the rows, ascending, that are not here yet, and let go of the others."""
         backend, xp = self._backend, self._backend.xp
-        here = np.isin(rows, self.rows, assume_unique=True)
+        here = np.isin(rows, self._rows, assume_unique=True)
         new = rows[~here]
-        kept = np.searchsorted(self.rows, rows[here])
-        values = xp.take(self.values, backend.asarray(kept), axis=0)
+        values = xp.take(self.values, backend.asarray(self.places(rows[here])), axis=0)
         if len(new):
             centred = centre_dosages(backend.asarray(self._read(new)))
             self._fates.fate[np.searchsorted(self._fates.rows, new)] = self._quality.fates(
@@ -186,14 +190,14 @@ class _Block:
                     for array in (centred.mean, centred.missing, centred.variance)
                 )
             )
-            values = xp.concat([values, centred.values[: len(new), :]], axis=0)
-            order = np.argsort(np.concatenate([rows[here], new]), kind="stable")
-            values = xp.take(values, backend.asarray(order), axis=0)
-        if backend.name == "jax":  # every shape is compiled anew: few shapes
-            values = xp.concat(
-                [values, xp.zeros((_rounded_up(len(rows)) - len(rows), values.shape[1]))], axis=0
+            values = (
+                xp.concat([values, centred.values[: len(new), :]], axis=0) if here.any() else centred.values
             )
-        self.rows, self.values = rows, values
+        if backend.name == "jax":  # every shape is compiled anew: few shapes
+            filler = _rounded_up(len(rows)) - values.shape[0]
+            values = xp.concat([values, xp.zeros((filler, values.shape[1]))], axis=0)
+        self._rows, self.values = np.concatenate([rows[here], new]), values
+        self._order = np.argsort(self._rows)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         dosages = np.ascontiguousarray(self._panel.dosages(rows), dtype=np.float64)

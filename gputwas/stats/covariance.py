@@ -72,18 +72,17 @@ def centre_dosages(dosages: Array) -> CentredDosages:
             f"dosages must be float64 (snps, 2 or more samples), not {dosages.dtype} {dosages.shape}"
         )
     samples = dosages.shape[1]
-    absent = xp.isnan(dosages)
-    if bool(xp.any(absent)):
-        zero = xp.zeros((), dtype=xp.float64)
+    n_absent = xp.zeros(dosages.shape[0], dtype=xp.float64)
+    mean = xp.sum(dosages, axis=1) / samples
+    if bool(xp.any(xp.isnan(mean))):
+        absent, zero = xp.isnan(dosages), xp.zeros((), dtype=xp.float64)
         n_absent = xp.sum(xp.astype(absent, xp.float64), axis=1)
         present = xp.where(n_absent < samples, samples - n_absent, xp.ones_like(n_absent))
         mean = xp.sum(xp.where(absent, zero, dosages), axis=1) / present
         values = xp.where(absent, zero, dosages - mean[:, None])
     else:
-        n_absent = xp.zeros(dosages.shape[0], dtype=xp.float64)
-        mean = xp.sum(dosages, axis=1) / samples
         values = dosages - mean[:, None]
-    return CentredDosages(values, mean, n_absent / samples, xp.sum(values * values, axis=1) / (samples - 1))
+    return CentredDosages(values, mean, n_absent / samples, xp.vecdot(values, values) / (samples - 1))
 
 
 def covariances_of_groups(centred: Array, members: Array) -> Array:
