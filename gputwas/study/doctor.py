@@ -22,6 +22,11 @@ CORE = (
     "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pyliftover", "typer", "rich",
     "array-api-compat", "array-api-extra", "duckdb", "isal", "numba", "xxhash",
 )  # fmt: skip
+EXTRAS = {  # package -> the extra that brings it, and what for
+    "bed-reader": ("genotypes", "PLINK 1 genotypes"), "pgenlib": ("genotypes", "PLINK 2 genotypes"),
+    "cyvcf2": ("genotypes", "VCF and BCF"), "bgen": ("genotypes", "BGEN"),
+    "rdata": ("fusion", "FUSION's weights"), "distributed": ("cluster", "--executor dask:..."),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def examine() -> list[Finding]:
         Finding("disk", f"{shutil.disk_usage('.').free / 1e9:.1f} GB free", "in this folder"),
     ]
     findings += [_package(name) for name in CORE]
+    findings += [_optional(name, *needed) for name, needed in EXTRAS.items()]
     findings += [_backend(name) for name in BACKENDS if name not in ("auto", "array_api_strict")]
     chosen = choose_backend("auto")
     findings.append(Finding("--backend auto", chosen.name, chosen.reason))
@@ -55,6 +61,13 @@ def _package(name: str) -> Finding:
         return Finding(name, importlib.metadata.version(name), "")
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "missing", f"pip install {name}", ok=False)
+
+
+def _optional(name: str, extra: str, purpose: str) -> Finding:
+    try:
+        return Finding(name, importlib.metadata.version(name), purpose)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", f"{purpose}: pip install 'gputwas[{extra}]'", ok=None)
 
 
 def _backend(name: str) -> Finding:
