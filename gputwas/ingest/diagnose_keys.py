@@ -93,12 +93,12 @@ def check_same_build(
     """
     fits = (reason <= Reason.STRAND_SWAPPED) | (reason == Reason.PALINDROMIC)
     told = fits | (reason == Reason.ALLELE_MISMATCH)
-    there, met = len(np.unique(panel_rows[told])), len(np.unique(panel_rows[fits]))
+    there, met = _different(panel_rows[told]), _different(panel_rows[fits])
     if there >= _ENOUGH and met < _AGREEING * there:
         what = "most rows at the positions of the models' variants have other alleles"
         found, remedy = f"{met:,} of {there:,} variants with the models' alleles", f"{LIFT} Also check "
         remedy += "which columns hold the alleles."
-    elif possible >= _MANY and (hit := len(np.unique(panel_rows))) < _BY_CHANCE * possible:
+    elif possible >= _MANY and (hit := _different(panel_rows)) < _BY_CHANCE * possible:
         what = "hardly any row is at the position of a variant of the models"
         found, remedy = f"{hit:,} of {possible:,} variants that could be there", LIFT
     else:
@@ -109,6 +109,12 @@ def check_same_build(
         found=f"{found}, matched by {said}",
         remedy=remedy,
     )
+
+
+def _different(numbers: npt.NDArray[np.int64]) -> int:
+    seen = np.zeros(numbers.max(initial=-1) + 1, bool)
+    seen[numbers] = True
+    return int(np.count_nonzero(seen))
 
 
 def lift_warnings(lifted: Mapping[str, int]) -> list[str]:

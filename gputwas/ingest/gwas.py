@@ -37,6 +37,8 @@ from gputwas.ingest.jobs import (
     open_trait,
     panel_key,
 )
+from gputwas.ingest.lifted_gwas import check_target
+from gputwas.ingest.panel import style_of_panel
 from gputwas.ingest.report import import_report
 from gputwas.ingest.sources import (
     FileState,
@@ -114,6 +116,9 @@ def import_gwas(
     states = FileStates(lenient=keep_going)
     _check_before(traits, options, states, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
+    if matched.to is not None:
+        style = style_of_panel(table["variant_id"])
+        check_target(matched.to, style.build, style.example)
     with (
         open_executor(f"local:{min(workers, len(traits))}" if executor is None else executor) as pool,
         GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store,

@@ -21,7 +21,7 @@ from gputwas.formats.chain import chain_builds, read_chain
 from gputwas.variants.identifiers import build_name
 from gputwas.variants.liftover import Liftover, Status, complement
 
-__all__ = ["BuildLift", "check_direction", "complemented", "lift_between"]
+__all__ = ["BuildLift", "check_direction", "check_target", "complemented", "lift_between"]
 
 _ENOUGH = 100  # rows of which most must be mapped
 _LONGEST = {"GRCh37": 249_250_621, "GRCh38": 248_956_422}

@@ -26,7 +26,15 @@ from gputwas.variants.match import PlaceIndex, VariantIndex
 if TYPE_CHECKING:
     from gputwas.formats.sumstats.scan_ids import IdTable
 
-__all__ = ["PanelFilter", "PanelIndex", "PlaceFilter", "filter_for", "one_array", "worth_scanning"]
+__all__ = [
+    "PanelFilter",
+    "PanelIndex",
+    "PlaceFilter",
+    "filter_for",
+    "one_array",
+    "style_of_panel",
+    "worth_scanning",
+]
 
 _SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
 _SAMPLED = 500_000
@@ -77,8 +85,7 @@ class PanelIndex:
     @cached_property
     def style(self) -> Style:
         """How the panel names its variants, by a part of them from everywhere."""
-        step = max(1, len(self) // _LOOKED_AT)
-        return style_of(self.ids.take(pa.array(np.arange(0, len(self), step))))
+        return style_of_panel(self.ids)
 
     @cached_property
     def places(self) -> tuple[pa.Array, pa.Array]:
@@ -215,6 +222,12 @@ def filter_for(panel: PanelIndex, key: Key, *, scan: bool = False) -> PanelFilte
         if isinstance(key, PlaceKey)
         else PanelFilter(panel, scan=scan, key=key)
     )
+
+
+def style_of_panel(ids: pa.Array | pa.ChunkedArray) -> Style:
+    """How a panel names its variants, by a part of them from everywhere."""
+    step = max(1, len(ids) // _LOOKED_AT)
+    return style_of(one_array(ids.take(pa.array(np.arange(0, len(ids), step)))))
 
 
 def worth_scanning(paths: Iterable[str]) -> bool:

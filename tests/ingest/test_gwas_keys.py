@@ -461,3 +461,53 @@ def test_what_each_key_would_find(hg19: Path) -> None:
         ("identifier", N // 2, 0.5),
         ("chromosome and position (columns 'CHR', 'BP')", N, 1.0),
     ]
+
+
+def test_other_kinds_of_files_are_matched_by_place_too(tmp_path: Path) -> None:
+    """GWAS-VCF, Parquet, and a file with chromosome:position:ref:alt in one cell and nothing else."""
+    from pyarrow import parquet
+
+    vcf = ["##fileformat=VCFv4.2", "#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT trait".replace(" ", "\t")]
+    keys = ["variant beta se tstat pval n_complete_samples minor_allele minor_AF".replace(" ", "\t")]
+    columns: dict[str, list] = {name: [] for name in ("SNP", "CHR", "BP", "A1", "A2", "BETA", "SE")}
+    for i in range(N):
+        (chromosome, position), (effect, other) = place(i), alleles(i)
+        fields = [chromosome, str(position), f"rs{i}", other, effect, ".", "PASS", ".", "ES:SE"]
+        vcf.append("\t".join([*fields, f"{beta(i)}:0.1"]))
+        cells = [
+            f"{chromosome}:{position}:{other}:{effect}",
+            beta(i),
+            0.1,
+            beta(i) / 0.1,
+            0.5,
+            100,
+            effect,
+            0.2,
+        ]
+        keys.append("\t".join(map(str, cells)))
+        for name, value in zip(
+            columns, (f"rs{i}", chromosome, position, effect, other, beta(i), 0.1), strict=True
+        ):
+            columns[name].append(value)
+    (tmp_path / "t.vcf").write_text("\n".join(vcf) + "\n")
+    (tmp_path / "t.tsv").write_text("\n".join(keys) + "\n")
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    for name, match in (("t.vcf", "auto"), ("t.parquet", "auto"), ("t.tsv", "auto"), ("t.tsv", "position")):
+        for scan in (False, True):
+            found = read(tmp_path / name, panel(), scan=scan, match=match)
+            np.testing.assert_allclose(found.z, EXPECTED, rtol=1e-6)
+            assert found.matched_by == ("id" if (name, match) == ("t.tsv", "auto") else "position")
+
+
+def test_rs_only_is_a_rule_of_rs_numbers(hg19: Path) -> None:
+    """--rsid-only does not ask for rs numbers where rows are matched by their place."""
+    index = PanelIndex(panel())
+    path = hg19
+    path.write_text(path.read_text().replace("rs", "v"))
+    reader = open_sumstats(str(path))
+    key = choose_key(index, reader, MatchOptions(), None)
+    wanted = filter_for(index, key)
+    found = read_trait(
+        reader.keeping(wanted, roles_for(key)), index, seen=wanted, key=key, keep_non_rsid=False
+    )
+    assert_all(found)

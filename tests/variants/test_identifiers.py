@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from gputwas.variants.identifiers import build_name, common_spelling, style_of
+from gputwas.variants.identifiers import build_name, common_spelling, places_of, spelling_of, style_of
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,44 @@ def test_builds_have_many_names():
     assert [build_name(t) for t in ("hg19", "GRCh37", "b37", "37")] == ["GRCh37"] * 4
     assert [build_name(t) for t in (" HG38", "38", "b38")] == ["GRCh38"] * 3
     assert [build_name(t) for t in ("hg18", "", None)] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "written"),
+    [
+        (["chr1_13550_G_A_b38", "chr22_5_T_C_b38"], "chr7_99_A_GT_b38"),
+        (["1:13550:G:A", "X:5:T:C"], "7:99:A:GT"),
+        (["01:13550_g/a", "09:1_c/t"], "07:99_a/gt"),
+        (["CHR1-13550", "CHR2-5"], "CHR7-99"),
+        (["chr1:5:A:T:hg19"], "chr7:99:A:GT:hg19"),
+    ],
+)
+def test_places_are_written_as_a_list_writes_its_own(texts, written):
+    spelling, share = spelling_of(pa.array([*texts, "rs5", None]))
+    assert share == pytest.approx(len(texts) / (len(texts) + 1))
+    one = [pa.array([text, None]) for text in ("7", "A", "GT")]
+    found = spelling.write(one[0], pa.array([99, 99]), one[1], one[2])
+    assert found.to_pylist() == [written, None]
+    assert spelling.alleles == ("GT" in written.upper())
+
+
+def test_zero_stands_in_front_of_single_digits_only():
+    spelling, _ = spelling_of(pa.array(["02:1:A:G"]))
+    names = pa.array(["2", "12", "X"])
+    position, allele = pa.array([1, 1, 1]), pa.array(["A", "A", "A"])
+    assert spelling.write(names, position, allele, allele).to_pylist() == ["02:1:A:A", "12:1:A:A", "X:1:A:A"]
+
+
+def test_lists_without_positions_have_no_spelling():
+    for texts in ([], ["rs1", None], ["1:x"]):
+        assert spelling_of(pa.array(texts, pa.string())) is None
+
+
+def test_places():
+    ids = pa.array(["chr1_13550_G_A_b38", "01:7", "chrM_5", "MT:6:A:C", "rs1", None, "X-9"])
+    chromosome, position = places_of(ids)
+    assert chromosome.to_pylist() == ["1", "1", "MT", "MT", None, None, "X"]
+    assert position.to_pylist() == [13550, 7, 5, 6, None, None, 9]
+    for texts in ([], ["rs1", None]):
+        chromosome, position = places_of(pa.array(texts, pa.string()))
+        assert chromosome.null_count == position.null_count == len(texts) == len(position)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gputwas.variants.align import Reason
-from gputwas.variants.match import VariantIndex, best_candidates
+from gputwas.variants.match import PlaceIndex, VariantIndex, best_candidates
 
 ids = st.lists(
     st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["rs1", "rs12", "rs123", "1_2_A_G", "", "\0"]))
@@ -58,3 +58,28 @@ def test_other_types_are_looked_up_as_text():
     assert VariantIndex(pa.array([12, 7])).find(pa.array([7]))[1].tolist() == [1]
     with pytest.raises(pa.ArrowException):
         VariantIndex(pa.array([[1]]))
+
+
+places = st.lists(
+    st.tuples(
+        st.sampled_from(["1", "2", "X", None]), st.one_of(st.none(), st.integers(-1, 6), st.just(1 << 40))
+    )
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(places, places)
+def test_places_are_found_as_a_double_loop_finds_them(panel, wanted):
+    def columns(rows):
+        return pa.array([r[0] for r in rows], pa.string()), pa.array([r[1] for r in rows], pa.int64())
+
+    def usable(row):
+        return None not in row and 0 < row[1] < 1 << 32
+
+    index = PlaceIndex(*columns(panel))
+    codes = index.codes(*columns(wanted))
+    rows, panel_rows = index.find(codes)
+    by_loop = [(r, p) for r, w in enumerate(wanted) for p, x in enumerate(panel) if usable(w) and w == x]
+    assert list(zip(rows.tolist(), panel_rows.tolist(), strict=True)) == by_loop
+    assert np.flatnonzero(index.contains(codes)).tolist() == sorted({row for row, _ in by_loop})
+    assert len(index) == sum(map(usable, panel))
