@@ -156,7 +156,8 @@ def _compute(options: SMultiXcanOptions) -> tuple[pa.Table, Counter[str]]:
     names = _gene_names(models, trim=options.trimmed_ensemble_id)
     found, left_out = _usable(_genes(options, scores, models), names, options)
     for reason, count in left_out.items():
-        log.warning("%d genes are left out, as the reference program does: %s", count, reason)
+        unit = "gene" if count == 1 else "genes"
+        log.warning("left out, as the reference program does, %d %s: %s", count, unit, reason)
     if not found:
         raise InputError(
             "no gene can be reported",
