@@ -28,7 +28,7 @@ export PIP_NO_INPUT := 1
 
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 
-.PHONY: help demo test test-fast test-slow lint format gpu-check bench-quick clean
+.PHONY: help demo test test-fast test-slow coverage lint format gpu-check bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,11 +68,14 @@ demo: $(VENV)/.core ## whole study on a small synthetic cohort; ends by naming r
 
 test: lint test-fast test-slow ## everything continuous integration runs
 
-test-fast: $(VENV)/.dev ## tests that take seconds, with coverage
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term
+test-fast: $(VENV)/.dev ## tests that take seconds
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --durations=10
 
-test-slow: $(VENV)/.dev ## tests that take minutes
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow --durations=5
+test-slow: $(VENV)/.dev ## tests that take minutes, and the properties with more examples
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) -m "slow or property" --durations=5
+
+coverage: $(VENV)/.dev ## the fast tests, with the lines that they do not reach
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term
 
 lint: $(VENV)/.dev ## ruff (rules and format), mypy, layer rule
 	$(BIN)/ruff check .

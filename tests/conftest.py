@@ -14,9 +14,11 @@ from gputwas.errors import ResourceError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The first call of a compiled kernel compiles it; on a busy machine anything may take its time.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+# The first call of a compiled kernel compiles it; on a busy machine anything may take its time. The fast suite
+# tries fewer examples of a property, the slow one comes back to it (`make test-slow`).
+settings.register_profile("fast", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=150)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,13 @@ def backend(request: pytest.FixtureRequest) -> Backend:
         return choose_backend(request.param)
     except ResourceError as error:
         pytest.skip(str(error))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of hypothesis can be asked for by `-m property`."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
