@@ -116,8 +116,9 @@ def multixcan(
         raise UsageError("S-MultiXcan needs models, GWAS and cross-tissue LD; ACAT alone needs none of them")
     chosen = select_joint(associations, models=models, gwas=gwas, ld=ld, traits=traits, tissues=tissues)
     backend = choose_backend(settings.backend)
+    plan = _plan(chosen, settings)
     with _open_store(out, chosen, settings, backend) as store:
-        run = _Run(chosen, store, settings, backend)
+        run = _Run(chosen, store, settings, backend, plan)
         computed = run.all_blocks()
         report = JointReport(
             n_traits=len(chosen.traits), n_tissues=len(chosen.tissues), n_genes=chosen.genes.n_genes,
@@ -156,26 +157,43 @@ def _open_store(out: Path, chosen: JointSelection, settings: JointSettings, back
     )
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Traits whose z-scores are held at once, and bytes for the patterns kept from one block to the next."""
+
+    traits: int
+    for_patterns: int
+
+
+def _plan(chosen: JointSelection, settings: JointSettings) -> _Plan:
+    """How the work is cut to fit the budget; a ResourceError if one trait does not fit."""
+    budget = memory_budget(settings.memory)
+    models, genes, size = chosen.models.num_rows, chosen.genes.n_genes, chosen.associations.block_size
+    fixed = budget // 4 + genes * size * 2 * np.dtype(settings.precision).itemsize
+    fixed += INTERMEDIATE * 8 * min(GENES_AT_ONCE, genes) * TRAITS_AT_ONCE * len(chosen.tissues)
+    at_once = units_that_fit(budget, fixed, models * 8 + 1, most=size)
+    log.info(
+        "plan: %d genes, %d models, %d traits, %d at a time",
+        genes, models, len(chosen.traits), min(at_once, len(chosen.traits)),
+    )  # fmt: skip
+    return _Plan(at_once, budget // 4)
+
+
 class _Run:
     """One run: what it computes with, and the patterns it keeps from one block to the next."""
 
     def __init__(
-        self, chosen: JointSelection, store: JointStore, settings: JointSettings, backend: Backend
+        self,
+        chosen: JointSelection,
+        store: JointStore,
+        settings: JointSettings,
+        backend: Backend,
+        plan: _Plan,
     ) -> None:
         self._chosen, self._store, self._settings, self._backend = chosen, store, settings, backend
         self._dtype = np.dtype(settings.precision)
         self._kept: OrderedDict[str, PatternTests] = OrderedDict()
-        budget = memory_budget(settings.memory)
-        models, genes = chosen.models.num_rows, chosen.genes.n_genes
-        size = store.block_size
-        self._for_patterns = budget // 4
-        fixed = budget // 4 + genes * size * len(store.kinds) * self._dtype.itemsize
-        fixed += INTERMEDIATE * 8 * GENES_AT_ONCE * TRAITS_AT_ONCE * len(chosen.tissues)
-        self._at_once = units_that_fit(budget, fixed, models * 8 + 1, most=size)
-        log.info(
-            "plan: %d genes, %d models, %d traits in %d blocks, %d traits at a time",
-            genes, models, len(chosen.traits), store.n_blocks, self._at_once,
-        )  # fmt: skip
+        self._for_patterns, self._at_once = plan.for_patterns, plan.traits
 
     def all_blocks(self) -> int:
         """Compute the blocks that are not on disk yet; returns how many."""
