@@ -42,17 +42,23 @@ def mapped_key(
     InputError : the map cannot be read, lacks a column, or names no variant of the panel.
     UsageError : which columns are meant cannot be told.
     """
-    table = IdMap(path)
+    # Files whose ids look alike are taken to have them from one column, so that the map is opened once.
+    name = ("map", digest, source, target, _looks(ids))
+    return panel.kept_key(name, lambda: _made(panel, IdMap(path), digest, ids, source, target))
+
+
+def _made(
+    panel: PanelIndex, table: IdMap, digest: str, ids: pa.Array, source: str | None, target: str | None
+) -> TextKey:
     to = table.column(target, "--map-to") if target is not None else None
     origin = table.column(source, "--map-from") if source is not None else None
     if to is None:
-        to = panel.told((digest, source), lambda: _panel_column(table, panel, origin))
+        to = _panel_column(table, panel, origin)
     if origin is None:
         origin = _source_column(table, ids, to)
     names = table.names[origin], table.names[to]
-    said = f"identifier through {path} ({names[0]!r} to {names[1]!r})"
-    key = ("map", digest, *names)
-    return panel.kept_key(key, lambda: _read(table, panel, origin, to, key, said))
+    said = f"identifier through {table.path} ({names[0]!r} to {names[1]!r})"
+    return _read(table, panel, origin, to, ("map", digest, *names), said)
 
 
 def _read(table: IdMap, panel: PanelIndex, origin: int, to: int, name: tuple[str, ...], said: str) -> TextKey:

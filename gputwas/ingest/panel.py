@@ -67,7 +67,6 @@ class PanelIndex:
         self.key = TextKey(self.ids)
         self.layouts = KnownLayouts()
         self._keys: OrderedDict[Hashable, TextKey] = OrderedDict()
-        self._told: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -114,12 +113,6 @@ class PanelIndex:
             while len(self._keys) > _KEYS:
                 self._keys.popitem(last=False)
         return self._keys[name]
-
-    def told(self, name: Hashable, ask: Callable[[], int]) -> int:
-        """A number that is asked for once."""
-        if name not in self._told:
-            self._told[name] = ask()
-        return self._told[name]
 
     def on_chromosomes(self, present: AbstractSet[str]) -> int:
         """Count the variants on these chromosomes, or of unknown place; all if no chromosome is known."""

@@ -172,6 +172,14 @@ def import_models(
     return store
 
 
+def with_ld_of(genotypes: Path, store: Path) -> Path:
+    """The same models in a store whose covariances `models covariance` computes from the genotypes."""
+    out = store.parent / "from_genotypes"
+    words = [str(store.parent / "Made.db"), "--genotypes", str(genotypes), "--out", str(out)]
+    assert main(["models", "covariance", "--quiet", *words]) == 0
+    return out
+
+
 def scored(folder: Path, store: Path, gwas: Path, genes: list[str], *options: str | Path) -> np.ndarray:
     """z of the genes after `gwas import` with these options and `associate`."""
     words = [str(word) for word in options]
@@ -193,8 +201,12 @@ def metadata(folder: Path) -> dict:
     return GwasStore.open(folder / "gwas").metadata("bolt")
 
 
-def test_by_rs_number(kg_eur, panel, drawn, covariances, expected, tmp_path):
+@pytest.mark.parametrize("computed", [False, True])
+def test_by_rs_number(kg_eur, panel, drawn, covariances, expected, tmp_path, computed):
+    """`computed`: the covariances are those of `models covariance`, else of the text made here."""
     store = import_models(tmp_path / "m", panel, drawn, covariances, lambda s: panel.rsid[s], set())
+    if computed:
+        store = with_ld_of(kg_eur / "kg_eur.bed", store)
     z = scored(tmp_path, store, kg_eur / GWAS, drawn.genes)
     assert close(z, expected) and np.abs(expected).max() > 3
     assert metadata(tmp_path)["matched_by"] == "id" and metadata(tmp_path)["found_share"] == 1.0
@@ -207,6 +219,8 @@ def hg19_name(panel: Panel) -> Name:
 @pytest.mark.parametrize("options", [(), ("--match", "position", "--build", "hg19")])
 def test_by_position(kg_eur, panel, drawn, covariances, expected, tmp_path, options):
     store = import_models(tmp_path / "m", panel, drawn, covariances, hg19_name(panel), set())
+    if options:
+        store = with_ld_of(kg_eur / "kg_eur.bed", store)
     z = scored(tmp_path, store, kg_eur / GWAS, drawn.genes, *options)
     assert close(z, expected)
     said = metadata(tmp_path)
