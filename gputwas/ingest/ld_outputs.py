@@ -160,6 +160,8 @@ def _write_texts(result: LdResult, wanted: LdOutputs) -> None:
                 snps = triangles.snps.take(pa.array(triangles.members))
                 text.write(triangles.genes, triangles.sizes, snps, triangles.values)
             shown.advance()
+    if any(tissue.used < tissue.weights for tissue in tissues):
+        log.info("%s: to import it, pass --allow-missing-ld, as SNPs are left out", os.fspath(wanted.text))
 
 
 class _GeneText:

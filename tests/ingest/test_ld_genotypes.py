@@ -15,6 +15,8 @@ import pytest
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.genotypes.open import open_genotypes
+from gputwas.ingest import ld_sink
+from gputwas.ingest.gene_ld import read_gene_ld
 from gputwas.ingest.ld_genotypes import LdOutputs, Quality, covariance_from_genotypes
 from gputwas.ingest.models import import_models
 from gputwas.stores.gene_ld import read_gene_ld_store
@@ -139,6 +141,20 @@ def test_store_text_and_numpy_agree(made: Made, tmp_path: Path) -> None:
         turned = {(g, s) for g, s, _, e, _ in rows if s in made.row_of and e != made.counted[made.row_of[s]]}
         assert tissue.turned == len(turned - {("ENSG902", "rs0")})
     assert (report.by, report.samples) == ("id", SAMPLES)
+
+
+def test_many_models_take_the_compiled_way_to_the_same_store(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = []
+    for name, cells in (("rows", 1 << 20), ("compiled", 1)):
+        monkeypatch.setattr(ld_sink, "_WORTH_COMPILED", cells)
+        outputs = LdOutputs(store=tmp_path / name, text=tmp_path / f"{name}_text")
+        covariance_from_genotypes(made.databases, made.bed, outputs, backend="numpy")
+        stores.append(read_models_store(tmp_path / name))
+    same_arrays(*stores)
+    texts = [(tmp_path / f"{name}_text" / "Lung.txt.gz").read_bytes() for name in ("rows", "compiled")]
+    assert texts[0] == texts[1]
 
 
 def test_perfect_ld_has_a_singular_covariance_and_no_negative_variance(made: Made, tmp_path: Path) -> None:
@@ -272,7 +288,8 @@ def test_text_is_made_anew_beside_a_finished_store(made: Made, tmp_path: Path) -
     assert not report.already_there
     lines = gzip.decompress((tmp_path / "a" / "text" / "Liver.txt.gz").read_bytes()).decode().split("\n")
     assert lines[0] == "GENE RSID1 RSID2 VALUE"
-    assert all(len(line.split()[3].lstrip("-0.").replace(".", "")) <= 4 + 4 for line in lines[1:-1])
+    numbers = [line.split()[3] for line in lines[1:-1]]
+    assert numbers == [f"{float(number):.4g}" for number in numbers]
 
 
 def test_nothing_to_write_is_a_usage_error() -> None:
@@ -303,3 +320,43 @@ def test_real_genotypes(kg_eur: Path, tmp_path: Path) -> None:
     assert tissue.used + (tissue.no_variance or 0) + (tissue.duplicate or 0) == tissue.weights
     import_models(database, tmp_path / "text" / "Liver.txt.gz", tmp_path / "imported", allow_missing_ld=True)
     same_arrays(store, read_models_store(tmp_path / "imported"))
+
+
+def test_cross_tissue_text_is_read_as_the_store_it_could_have_been(made: Made, tmp_path: Path) -> None:
+    """Both ways to S-MultiXcan end in the same covariances of the same variants of the models' panel."""
+    outputs = LdOutputs(store=tmp_path / "m", cross_tissue=tmp_path / "ld")
+    covariance_from_genotypes(made.databases, made.bed, outputs, backend="numpy")
+    text = tmp_path / "cross.txt.gz"
+    covariance_from_genotypes(made.databases, made.bed, LdOutputs(cross_tissue=text), backend="numpy")
+    models = read_models_store(tmp_path / "m")
+    direct, by_text = (read_gene_ld(path, models) for path in (tmp_path / "ld", text))
+    assert direct.panel.equals(models.panel)
+    assert set(by_text.genes["gene"].to_pylist()) == set(direct.genes["gene"].to_pylist())
+    for number, gene in enumerate(direct.genes["gene"].to_pylist()):
+        other = by_text.genes["gene"].to_pylist().index(gene)
+        order, turned = np.argsort(direct.of_gene(number)), np.argsort(by_text.of_gene(other))
+        assert direct.of_gene(number)[order].tolist() == by_text.of_gene(other)[turned].tolist()
+        one, two = direct.matrix(number)[np.ix_(order, order)], by_text.matrix(other)[np.ix_(turned, turned)]
+        np.testing.assert_array_equal(one, two)
+
+
+def test_vcf_gives_what_plink_gives(made: Made, tmp_path: Path) -> None:
+    """REF and ALT the other way round than A1 and A2, so that every SNP is turned."""
+    pytest.importorskip("cyvcf2")
+    panel = open_genotypes(made.bed)
+    calls = {0.0: "1/1", 1.0: "0/1", 2.0: "0/0"}  # REF is A1 here
+    lines = ["##fileformat=VCFv4.2", '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">']
+    lines += [f"##contig=<ID={name}>" for name in ("1", "2")]
+    lines.append("\t".join("#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT".split() + panel.samples))
+    for row, dosages in zip(panel.variants.to_pylist(), made.dosages, strict=True):
+        fixed = [row["chromosome"], str(row["position"]), row["variant_id"], row["effect_allele"],
+                 row["other_allele"], ".", "PASS", ".", "GT"]  # fmt: skip
+        lines.append("\t".join(fixed + [calls.get(dosage, "./.") for dosage in dosages.tolist()]))
+    vcf = tmp_path / "panel.vcf"
+    vcf.write_text("\n".join(lines) + "\n")
+    stores = []
+    for name, path in (("plink", made.bed), ("vcf", vcf)):
+        covariance_from_genotypes(made.databases, path, LdOutputs(store=tmp_path / name), backend="numpy")
+        stores.append(read_models_store(tmp_path / name))
+    assert stores[0].n_in_ld.tolist() == stores[1].n_in_ld.tolist()
+    np.testing.assert_allclose(stores[1].ld, stores[0].ld, rtol=0, atol=1e-14)
