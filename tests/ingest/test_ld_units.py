@@ -58,10 +58,10 @@ def computed(panel: MadePanel, groups: Groups, backend: Backend, budget: int, **
     return sink
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.05])
-def test_all_backends_equal_numpy_cov(backend: Backend, missing: float) -> None:
+def test_all_backends_equal_numpy_cov(backend: Backend) -> None:
     rng = np.random.default_rng(4)
-    dosages = made_dosages(rng, 80, SAMPLES, missing)
+    dosages = made_dosages(rng, 80, SAMPLES, missing=0.05)
+    dosages[60:] = np.nan_to_num(dosages[60:])  # blocks with and without missing ones
     lists = [rng.choice(range(a, a + 20), size, replace=False).tolist()
              for a, size in [(0, 5), (60, 12), (10, 1), (3, 12), (30, 20), (50, 5), (0, 0)]]  # fmt: skip
     groups = made_groups(lists)
