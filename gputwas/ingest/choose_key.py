@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.errors import InputError, UsageError
+from gputwas.ingest.diagnose import LIFT
 from gputwas.ingest.keys import Key, PlaceKey, TextKey, single_pairs
 from gputwas.ingest.lifted_gwas import BuildLift, check_target, lift_between
 from gputwas.ingest.mapped_key import mapped_key
@@ -169,6 +170,8 @@ def choose_key(panel: PanelIndex, reader: _Reader, options: MatchOptions, build:
     lift = _lift(panel, first, options, build)
     if options.match == "position":
         _require_places(panel, first)
+        if lift is None:
+            _require_one_build(panel, first, build)
         return PlaceKey(panel.place_index, first.columns, lift)
     return _automatic(panel, first, lift, build)
 
@@ -192,8 +195,7 @@ def _automatic(panel: PanelIndex, first: FirstRows, lift: BuildLift | None, buil
             log.info("%s: is matched by identifier; the chain file is not needed", first.path)
         return panel.key
     if lift is None:
-        ours, theirs = panel.style.build, first.style.build or build_name(build)
-        if ours and theirs and ours != theirs:
+        if _builds(panel, first, build) is not None:
             return panel.key  # finds nothing, and says why
         if first.spelling is not None:
             return _respelled(panel, first.spelling, first.style.example)
@@ -214,6 +216,23 @@ def _lift(panel: PanelIndex, first: FirstRows, options: MatchOptions, build: str
         return None
     digest = options.chain_digest or hash_file(options.chain)
     return lift_between(options.chain, digest, build, to)
+
+
+def _builds(panel: PanelIndex, first: FirstRows, build: str | None) -> tuple[str, str] | None:
+    """Builds of the panel and of the file, if both are known and differ."""
+    ours, theirs = panel.style.build, build_name(build) or first.style.build
+    return (ours, theirs) if ours and theirs and ours != theirs else None
+
+
+def _require_one_build(panel: PanelIndex, first: FirstRows, build: str | None) -> None:
+    if (builds := _builds(panel, first, build)) is not None:
+        raise InputError(
+            f"the file is on {builds[1]} and the models are on {builds[0]}, so --match position cannot be "
+            "done",
+            path=first.path,
+            found=f"models that name their variants like {panel.style.example}",
+            remedy=LIFT,
+        )
 
 
 def _require_places(panel: PanelIndex, first: FirstRows) -> None:

@@ -39,7 +39,7 @@ class Found:
 
     Attributes
     ----------
-    rows, panel_rows : int64 (pairs,), ascending by row.
+    rows, panel_rows : int64 (pairs,), ascending by row, then by variant.
     turned : bool (rows of the batch,), those whose alleles are to be complemented; None if there is none.
     """
 
@@ -86,7 +86,7 @@ class TextKey:
         rows, places = self.index.find(batch["variant_id"])
         if self._panel_rows is None:
             return Found(rows, places)
-        return Found(*_sorted_pairs(rows, self._panel_rows[places]))
+        return Found(rows, self._panel_rows[places])
 
 
 class PlaceKey:
@@ -147,13 +147,13 @@ Key = TextKey | PlaceKey
 
 
 def single_pairs(texts: pa.Array, panel_rows: Rows) -> tuple[pa.Array, Rows]:
-    """Pairs of a text and a variant, each once, in order of first appearance; missing texts are left out."""
+    """Pairs of a text and a variant, each once, in the order of the variants; missing texts are left out."""
     there = np.flatnonzero(np.asarray(pc.is_valid(texts)))
     texts, panel_rows = texts.take(pa.array(there)), panel_rows[there]
     coded = np.asarray(texts.dictionary_encode().indices, dtype=np.int64)
     pair = coded * (int(panel_rows.max(initial=0)) + 1) + panel_rows
     _, first = np.unique(pair, return_index=True)
-    first.sort()
+    first = first[np.lexsort((first, panel_rows[first]))]
     return texts.take(pa.array(first)), panel_rows[first]
 
 
@@ -161,15 +161,3 @@ def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One string array of a column that may come in chunks."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return whole if whole.type in (pa.string(), pa.large_string()) else whole.cast(pa.string())
-
-
-def _sorted_pairs(rows: Rows, panel_rows: Rows) -> tuple[Rows, Rows]:
-    """Pairs ascending by row, then by panel row, each once."""
-    repeated = len(rows) > 1 and bool((rows[1:] == rows[:-1]).any())
-    if not repeated:
-        return rows, panel_rows
-    order = np.lexsort((panel_rows, rows))
-    rows, panel_rows = rows[order], panel_rows[order]
-    new = np.ones(len(rows), bool)
-    new[1:] = (rows[1:] != rows[:-1]) | (panel_rows[1:] != panel_rows[:-1])
-    return rows[new], panel_rows[new]

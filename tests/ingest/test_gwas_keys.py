@@ -247,6 +247,22 @@ def test_positions_are_lifted_and_strands_turned(tmp_path: Path, hg19: Path, sca
             assert any("no place" in warning for warning in found.warnings)
 
 
+def test_ids_that_tell_the_place_are_lifted_too(tmp_path: Path) -> None:
+    """The ids say the build themselves, b37, and there are no columns of positions."""
+    path = write(
+        tmp_path / "t.txt", "SNP A1 A2",
+        lambda i: "{}_{}_{}_{}_b37 {} {}".format(*place(i), *alleles(i), *alleles(i)),
+    )  # fmt: skip
+    found = read(path, lifted_panel(), chain=str(write_chain(tmp_path / "made.chain")))
+    lost = np.array([place(i)[0] == "3" for i in range(N)])
+    np.testing.assert_allclose(found.z, np.where(lost, np.nan, EXPECTED), rtol=1e-6)
+    assert "read from the identifiers" in found.matched_how and found.lifted["reversed"] == 6
+    with pytest.raises(
+        InputError, match=r"another genome build \(GRCh37\) than the models \(GRCh38\).*--chain"
+    ):
+        read(path, lifted_panel())
+
+
 def test_a_file_on_the_models_build_is_not_lifted(tmp_path: Path) -> None:
     path = write(
         tmp_path / "t.txt", "SNP CHR BP A1 A2",
@@ -353,6 +369,8 @@ def test_what_position_needs_and_is_not_there(tmp_path: Path, hg19: Path) -> Non
     hg19.write_text("\n".join([text[0], *nowhere, ""]))
     with pytest.raises(InputError, match=r"another genome build \(the models are on GRCh38\).*--chain"):
         read(hg19, panel())
+    with pytest.raises(InputError, match=r"the file is on GRCh37 and the models are on GRCh38.*--chain"):
+        read(hg19, panel(), build="hg19", match="position")
     with pytest.raises(InputError, match=r"by rs numbers, such as 'rs0', the models by chromosome.*--chain"):
         read(hg19, panel(), build="hg19")  # known to be on another build: positions are not compared at all
 
