@@ -16,7 +16,8 @@ __all__ = ["acat_nlog10_p"]
 Array = Any
 LOG10_PI = math.log10(math.pi)
 TINY = 15.0  # -log10 p beyond which cot(πp) is 1/(πp) to double precision
-FAR = 200.0  # -log10 of the smallest p beyond which the sum is scaled, or 1/p would leave the double range
+NEAR_ONE = 1e-6  # -log10 p below which 1 - p is taken from its series: 1e-12 of it is left out
+FAR = 30.0  # -log10 of the smallest p beyond which the sum is scaled: 1/p is still a number, of float32 too
 
 
 def acat_nlog10_p(nlog10_p: Array, weights: Array | None = None, axis: int = -1) -> Array:
@@ -41,7 +42,7 @@ def acat_nlog10_p(nlog10_p: Array, weights: Array | None = None, axis: int = -1)
     -----
     T = Σ w cot(π p) / Σ w is standard Cauchy in the tail, p = arctan2(1, T) / π (Liu et al., American Journal
     of Human Genetics 104:410 (2019), doi:10.1016/j.ajhg.2019.01.002). For small p, cot(π p) = 1 / (π p) and
-    back again; below 1e-200 the sum is taken relative to the smallest p, so there is no smallest p.
+    back again; below 1e-30 the sum is taken relative to the smallest p, so there is no smallest p.
 
     A p of exactly 1 has an infinite cotangent and would make the result 1 whatever the others are (so does
     the authors' R package). It is taken as 1 - 1/d, d the number of tests present, as the authors advise
@@ -58,10 +59,11 @@ def acat_nlog10_p(nlog10_p: Array, weights: Array | None = None, axis: int = -1)
     if bool(xp.any(nlog10_p < 0)):
         raise ValueError("-log10 p is negative; p-values lie in 0..1")
     zero = xp.zeros_like(nlog10_p)
-    share, values = xp.where(present, share, zero), xp.where(present, nlog10_p, zero)
+    share, given = xp.where(present, share, zero), xp.where(present, nlog10_p, zero)
+    values = xp.where(xp.isinf(given), zero, given)  # what is infinite decides at the end
     total = xp.sum(share, axis=axis, keepdims=True)
     count = xp.sum(xp.astype(present, nlog10_p.dtype), axis=axis, keepdims=True)
-    best = xp.max(values, axis=axis, keepdims=True)
+    best = xp.max(given, axis=axis, keepdims=True)
     scale = xp.where((best > FAR) & xp.isfinite(best), best, xp.zeros_like(best))
     cotangent = _scaled_cotangent(xp, values, count, scale)
     average = xp.sum(share * cotangent, axis=axis, keepdims=True) / xp.where(total > 0, total, 1.0)
@@ -81,15 +83,11 @@ def acat_nlog10_p(nlog10_p: Array, weights: Array | None = None, axis: int = -1)
 def _scaled_cotangent(xp: Any, values: Array, count: Array, scale: Array) -> Array:
     """cot(π p) / 10^scale of -log10 p; p = 1 is taken as 1 - 1 / count."""
     small = values > TINY
-    finite = xp.where(xp.isfinite(values), values, xp.zeros_like(values))
-    power = xp.where(small, finite - scale - LOG10_PI, xp.zeros_like(values))
-    # both p and 1 - p from the logarithm, each exact near 0
-    p = xp.exp(-LN10 * xp.where(small, xp.ones_like(values), finite))
-    rest = -xp.expm1(-LN10 * xp.where(small, xp.ones_like(values), finite))
-    rest = xp.where((finite == 0) & xp.isfinite(values), 1.0 / xp.where(count > 0, count, 1.0), rest)
-    p = xp.where(finite == 0, 1.0 - rest, p)
-    low = p <= 0.5
-    sine = xp.tan(math.pi * xp.where(low, p, rest))
-    one = xp.ones_like(sine)
-    ordinary = xp.where(low, one, -one) / xp.where(sine > 0, sine, one)
-    return xp.where(small, 10.0**power, ordinary * 10.0 ** (-scale))
+    # one exponential for both: 10^-scale / (π p) where p is small, p itself elsewhere
+    power = xp.exp(LN10 * xp.where(small, values - scale - LOG10_PI, -values))
+    rest = xp.where(values < NEAR_ONE, LN10 * values * (1.0 - 0.5 * LN10 * values), 1.0 - power)  # 1 - p
+    rest = xp.where(values == 0, 1.0 / xp.where(count > 2.0, count, 2.0), rest)
+    low = rest > 0.5
+    # cot(π p) = -cot(π (1 - p)), each from the smaller of the two, which has all its digits
+    ordinary = 10.0 ** (-scale) / xp.tan(math.pi * xp.where(small, 0.25, xp.where(low, power, rest)))
+    return xp.where(small, power, xp.where(low, ordinary, -ordinary))

@@ -2,6 +2,13 @@
 
 In: the options of SMulTiXcan.py. Out: its table. The numbers are the reference's; its silent failures are
 errors, and genes that it leaves out without a word are counted.
+
+It differs on purpose where the reference's answer is chance: at the boundary of a cut-off, and in components
+that are nothing but rounding (`gputwas.stats.truncated.truncate`); in tissues whose variance has cancelled to
+rounding, which have no part in the test; where two results or two models are of one tissue, or several
+cut-offs are given, which is refused. A GWAS is read as `gputwas spredixcan` reads it, and genes of a model
+product come in the file's order. An eigenvalue near 0 is only as good as rounding lets it be: eigen_min of
+nearly equal tissues agrees to 1e-15 of eigen_max, not in its digits.
 """
 
 from __future__ import annotations

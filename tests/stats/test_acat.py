@@ -46,7 +46,7 @@ def test_equal_tests_give_their_own_p(nlog10_p: float, n: int) -> None:
     assert acat_nlog10_p(np.full(n, nlog10_p)) == pytest.approx(nlog10_p, rel=1e-12)
 
 
-@pytest.mark.parametrize("edge", [15.0, 200.0, 300.0])
+@pytest.mark.parametrize("edge", [15.0, 30.0, 300.0])
 def test_is_continuous_where_the_formula_changes(edge: float) -> None:
     around = acat_nlog10_p(np.array([[edge * (1 - 1e-13), 3.0, 0.1], [edge * (1 + 1e-13), 3.0, 0.1]]))
     assert around[1] == pytest.approx(around[0], rel=1e-11)
@@ -73,6 +73,13 @@ def test_p_of_1_and_of_0(backend: Backend) -> None:
     # 1 counts as 1 - 1/d: 2/3 beside two others, 1/2 of two; alone it stays 1
     np.testing.assert_allclose(got[0], plain(np.array([2 / 3, 1e-5, 0.1])), rtol=1e-12)
     np.testing.assert_allclose(got[1:], [math.log10(2), 0.0, np.inf], atol=1e-15)
+
+
+def test_single_precision_keeps_its_digits_and_range() -> None:
+    rows = np.array([[0.3, 5.0, 1.0], [35.0, 37.0, 0.1], [100.0, 99.5, 3.0]])
+    got = acat_nlog10_p(rows.astype(np.float32))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, acat_nlog10_p(rows), rtol=1e-6)
 
 
 def test_p_near_1_is_not_capped() -> None:
