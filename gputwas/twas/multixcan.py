@@ -23,12 +23,11 @@ from gputwas.backends.choose import Backend, choose_backend
 from gputwas.backends.memory import memory_budget, peak_memory, units_that_fit
 from gputwas.errors import UsageError
 from gputwas.progress import progress
-from gputwas.stats.acat import acat_nlog10_p
-from gputwas.stats.normal import nlog10_p_from_z
 from gputwas.stats.truncated import Cutoff
 from gputwas.stores.arrow import padded_matrix
 from gputwas.stores.gene_ld import GeneLd
 from gputwas.stores.joint import JointKind, JointPattern, JointStatus, JointStore
+from gputwas.twas.multixcan_acat import combine_tissues
 from gputwas.twas.multixcan_patterns import TRAITS_AT_ONCE, PatternTests, pattern_tests
 from gputwas.twas.multixcan_sources import JointSelection, select_joint
 
@@ -288,11 +287,7 @@ class _Run:
 
 
 def _combine_p(chosen: JointSelection, z: np.ndarray, out: np.ndarray, backend: Backend) -> None:
-    """Fill (genes, traits) `out` with the -log10 p of ACAT over all tissues with a z-score.
-
-    Element by element, so nothing is won by a library that has to compile every step for every shape.
-    """
-    on_host = backend.name == "jax"
+    """Fill (genes, traits) `out` with the -log10 p of ACAT over all tissues with a z-score."""
     genes = chosen.genes
     counts = np.diff(genes.offsets)
     for tissues in np.unique(counts):
@@ -302,9 +297,5 @@ def _combine_p(chosen: JointSelection, z: np.ndarray, out: np.ndarray, backend: 
             models = genes.order[genes.offsets[part][:, None] + np.arange(tissues)].T
             for first in range(0, len(z), TRAITS_AT_ONCE):
                 of_traits = np.take(z[first : first + TRAITS_AT_ONCE], models, axis=1)
-                values = of_traits.astype(np.float64)
-                nlog10_p = nlog10_p_from_z(values if on_host else backend.asarray(values))
-                combined = acat_nlog10_p(nlog10_p, axis=1)
-                out[part, first : first + TRAITS_AT_ONCE] = (
-                    combined if on_host else backend.to_numpy(combined)
-                ).T
+                combined = combine_tissues(of_traits.astype(np.float64), backend)
+                out[part, first : first + TRAITS_AT_ONCE] = combined.T

@@ -216,7 +216,7 @@ def test_store_begun_with_another_cutoff(joint: JointStudy, tmp_path: Path, caps
 
 
 def test_too_little_memory(joint: JointStudy, tmp_path: Path, capsys: Capture) -> None:
-    refused(run(capsys, *words(joint, tmp_path / "j", memory="2MB")), "--memory", code=4)
+    refused(run(capsys, *words(joint, tmp_path / "j", memory="500KB")), "--memory", code=4)
 
 
 def test_export_refuses_what_it_does_not_have(joint: JointStudy, tmp_path: Path, capsys: Capture) -> None:

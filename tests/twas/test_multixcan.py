@@ -244,7 +244,7 @@ def test_a_small_budget_keeps_few_patterns_and_changes_nothing(
 
 def test_one_trait_that_does_not_fit(one: JointStudy, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"one trait needs .* GB and the budget is"):
-        run(one, tmp_path / "j", memory="1MB")
+        run(one, tmp_path / "j", memory="500KB")
 
 
 def test_other_settings_are_refused(one: JointStudy, tmp_path: Path) -> None:
