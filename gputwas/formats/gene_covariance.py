@@ -13,8 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from gputwas.formats.covariance import Covariances, read_covariances
+from gputwas.formats.triangles import Triangles, read_triangles
 
 __all__ = ["GeneCovariances", "gene_covariances", "read_gene_covariances"]
+
+MANY_BYTES = 1 << 20  # of a file from which on loading the compiled reader is worth its time
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,19 @@ def read_gene_covariances(path: str | os.PathLike[str]) -> GeneCovariances:
         As `gputwas.formats.covariance.read_covariances`: a damaged file, a malformed row, rows of a gene that
         are not contiguous, repeated or contradicting rows.
     """
+    if os.path.isfile(path) and os.path.getsize(path) >= MANY_BYTES:
+        triangles = read_triangles(path)
+        if triangles is not None:
+            return _of_triangles(triangles)
     return gene_covariances(read_covariances(path))
+
+
+def _of_triangles(found: Triangles) -> GeneCovariances:
+    sizes = found.sizes
+    return GeneCovariances(
+        found.path, found.genes, _offsets(sizes), found.snps, found.members,
+        _offsets(sizes * (sizes + 1) // 2), found.values,
+    )  # fmt: skip
 
 
 def gene_covariances(table: Covariances) -> GeneCovariances:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gputwas.errors import InputError
+from gputwas.formats import gene_covariance
 from gputwas.formats.gene_covariance import GeneCovariances, read_gene_covariances
 
 HEADER = "GENE RSID1 RSID2 VALUE\n"
@@ -69,6 +70,26 @@ def test_rows_in_any_order_absent_pairs_and_missing_values(tmp_path: Path, seed:
     (tmp_path / "ld.txt").write_text(text)
     found = read_gene_covariances(tmp_path / "ld.txt")
     assert_equal(found, text)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_large_files_are_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    text = HEADER + "".join(triangle_text((5, 1, 8, 2), seed))
+    (tmp_path / "ld.txt").write_text(text)
+    plain = read_gene_covariances(tmp_path / "ld.txt")
+    monkeypatch.setattr(gene_covariance, "MANY_BYTES", 0)
+    monkeypatch.setattr(gene_covariance, "read_covariances", None)  # is not asked
+    fast = read_gene_covariances(tmp_path / "ld.txt")
+    assert_equal(fast, text)
+    np.testing.assert_array_equal(fast.ld, plain.ld)
+    np.testing.assert_array_equal(fast.offsets, plain.offsets)
+
+
+def test_large_files_of_another_order_are_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gene_covariance, "MANY_BYTES", 0)
+    text = HEADER + "G a b 2\nG b b 3\nG a a 1\n"
+    (tmp_path / "ld.txt").write_text(text)
+    assert_equal(read_gene_covariances(tmp_path / "ld.txt"), text)
 
 
 def test_a_full_square_is_the_triangle(tmp_path: Path) -> None:
