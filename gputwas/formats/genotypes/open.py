@@ -128,8 +128,14 @@ def _find(name: str) -> list[str]:
     try:
         return _per_chromosome(name + PLACEHOLDER)
     except InputError:
+        inside = os.path.join(name, "NAME." + PLACEHOLDER)
         raise InputError(
-            "no genotypes there", path=name, expected=f"{_FORMATS}, by its name with or without the suffix"
+            "no genotypes there",
+            path=name,
+            expected=f"{_FORMATS}, by its name with or without the suffix",
+            remedy=f"This is a folder: name the files in it, such as {inside}."
+            if os.path.isdir(name)
+            else None,
         ) from None
 
 

@@ -97,14 +97,14 @@ def variant_table(
     """Put the columns of a file into the spelling of `GenotypePanel.variants`.
 
     Chromosomes lose "chr" and leading zeros; 23 and 25 (PLINK's XY) are X, 24 is Y, 26 is MT. An id ``.``,
-    a chromosome 0 and an allele ``.`` or ``0`` are null.
+    a chromosome 0, an allele ``.`` or ``0`` and empty cells are null.
     """
     columns = [
-        _without(variant_id, ["."]),
+        _without(variant_id, [".", ""]),
         chromosomes(_plain(chromosome)),
         pc.cast(_plain(position), pa.int64()),
-        _without(pc.utf8_upper(_plain(effect)), [".", "0"]),
-        _without(pc.utf8_upper(_plain(other)), [".", "0"]),
+        _without(pc.utf8_upper(_plain(effect)), [".", "0", ""]),
+        _without(pc.utf8_upper(_plain(other)), [".", "0", ""]),
     ]
     return pa.table(
         [pc.cast(_plain(column), field.type) for column, field in zip(columns, _VARIANTS, strict=True)],

@@ -53,8 +53,9 @@ class Kept:
 def wanted_samples(samples: str | os.PathLike[str] | Sequence[str] | None) -> Wanted | None:
     """Read a keep file, or take ids as they are; None stays None, which means all samples.
 
-    A keep file has a sample id on each line, or a family and a sample id (further columns are not read), and
-    may begin with a header line ``#FID IID`` or ``#IID``.
+    A keep file has a sample id on each line, or a family and a sample id (further columns are not read). A
+    header line ``#FID IID`` or ``#IID`` decides which; other lines that begin with ``#`` are comments. The
+    same words without ``#`` are a header if they are the first line.
 
     Raises
     ------
@@ -142,9 +143,13 @@ def _read_keep_file(path: str) -> list[tuple[str | None, str]]:
         )
     keys: list[tuple[str | None, str]] = []
     has_family: bool | None = None
-    for _, cells in read_lines(path):
-        if cells[0].startswith("#"):
-            has_family = cells[0].upper() == "#FID"
+    for place, (_, cells) in enumerate(read_lines(path)):
+        first = cells[0].upper().removeprefix("#")
+        is_header = first == "IID" or (first == "FID" and [cell.upper() for cell in cells[1:2]] == ["IID"])
+        if is_header and (place == 0 or cells[0].startswith("#")):
+            has_family = first == "FID"
+        elif cells[0].startswith("#"):
+            continue
         elif (len(cells) > 1) if has_family is None else has_family:
             keys.append((cells[0], cells[1] if len(cells) > 1 else cells[0]))
         else:

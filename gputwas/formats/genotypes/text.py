@@ -134,7 +134,7 @@ def _malformed(data: bytes, layout: tuple[str, ...], path: str, first_line: int)
                 expected=f"{len(layout)}",
                 remedy="Download or make the file again.",
             )
-        if cells and not re.fullmatch(r"-?[0-9]+", cells[layout.index("position")]):
+        if cells and not re.fullmatch(r"-?[0-9]{1,18}", cells[layout.index("position")]):
             return InputError(
                 "the position of a variant is no whole number",
                 path=path,
@@ -142,5 +142,15 @@ def _malformed(data: bytes, layout: tuple[str, ...], path: str, first_line: int)
                 column="position",
                 found=repr(cells[layout.index("position")]),
                 expected="base pairs from the start of the chromosome",
+            )
+        try:
+            row.decode()
+        except UnicodeDecodeError as error:
+            return InputError(
+                "is not UTF-8 text",
+                path=path,
+                line=number,
+                found=f"a byte {row[error.start]:#x}",
+                remedy="Convert the list: iconv -f latin1 -t utf-8.",
             )
     return None

@@ -62,6 +62,8 @@ class VcfGenotypes(GenotypePanel):
                 remedy="Give the file of the panel that holds the individual genotypes.",
             )
         kept = keep(path, ids, None, wanted)
+        if not kept.everything:
+            _refuse_commas(path, kept.names)
         records = _records(path)
         rows = rows_of_records(records)
         super().__init__((path,), kept.names, rows.variants, kept.not_found)
@@ -199,6 +201,18 @@ def _refuse_truncated(path: str) -> None:
                 )
 
 
+def _refuse_commas(path: str, samples: list[str]) -> None:
+    """Refuse names that cyvcf2 would take for several when it is told which samples to read."""
+    bad = [name for name in samples if "," in name]
+    if bad:
+        raise InputError(
+            "samples with a comma in their id cannot be chosen",
+            path=path,
+            found=repr(bad[0]),
+            remedy="Use all samples, or rename these: bcftools reheader --samples.",
+        )
+
+
 def _records(path: str) -> pa.Table:
     """Read what stands before the genotypes."""
     file = _open(path, samples=[])  # without samples the genotypes are not parsed
@@ -216,7 +230,7 @@ def _dosages(variant: Any, path: str) -> np.ndarray:
     fields = variant.FORMAT or []
     n_alternatives = max(len(variant.ALT), 1)
     counted = _count_calls(variant.genotype.array(), n_alternatives) if "GT" in fields else None
-    stated = variant.format("DS") if "DS" in fields else None
+    stated = _numbers(variant.format("DS")) if "DS" in fields else None
     if stated is None:
         if counted is None:
             raise InputError(
@@ -233,17 +247,25 @@ def _dosages(variant: Any, path: str) -> np.ndarray:
             path=path,
             found=f"{stated.shape[1]}",
             expected=f"{n_alternatives}",
-            remedy=_AGAIN,
+            remedy="Make the dosages again, or use the calls: bcftools annotate --remove FORMAT/DS.",
         )
-    stated = stated.astype(np.float64)
     if counted is None:
         return stated
     calls, ploidy = counted
     return np.where(np.isnan(stated), calls, stated * (2.0 / np.maximum(ploidy, 1))[:, None])
 
 
+def _numbers(values: np.ndarray | None) -> np.ndarray | None:
+    """As float64, NaN where missing; of whole numbers the two lowest say so (VCF specification, 6.3.3)."""
+    if values is None or not np.issubdtype(values.dtype, np.integer):
+        return None if values is None else values.astype(np.float64)
+    return np.where(values <= np.iinfo(values.dtype).min + 1, np.nan, values.astype(np.float64))
+
+
 def _count_calls(calls: np.ndarray, n_alternatives: int) -> tuple[np.ndarray, np.ndarray]:
     """Copies of each ALT allele, scaled to two, NaN where a half is missing; and the ploidy of each sample.
+
+    A lone ``.`` tells nothing of the ploidy, which is then two.
 
     `calls` is integer (samples, ploidy + 1): allele numbers, -1 missing, -2 beyond the sample's ploidy; the
     last column tells phase.
@@ -260,5 +282,7 @@ def _count_calls(calls: np.ndarray, n_alternatives: int) -> tuple[np.ndarray, np
     if lowest < -1 or len(haplotypes) != 2:
         copies *= 2.0 / np.maximum(ploidy, 1)
     if lowest < 0:
-        copies[:, (haplotypes == -1).any(axis=0) | (ploidy == 0)] = np.nan
+        missing = (haplotypes == -1).any(axis=0) | (ploidy == 0)
+        copies[:, missing] = np.nan
+        ploidy = np.where(missing & (ploidy < 2), 2, ploidy)
     return copies.T, ploidy

@@ -72,6 +72,7 @@ def test_samples_that_differ_between_files(layout: Path) -> None:
         ("absent.vcf.gz", r"absent\.vcf\.gz: no such file"),
         ("absent.psam", r"absent\.pgen: no such file"),
         ("1000G.EUR.1.log", "is no kind of genotypes"),
+        ("", r"This is a folder: name the files in it, such as .*NAME\.\{chromosome\}"),
     ],
 )
 def test_no_such_genotypes(layout: Path, name: str, words: str) -> None:

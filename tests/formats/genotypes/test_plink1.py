@@ -28,7 +28,7 @@ def unpack(bed: bytes, n_samples: int) -> np.ndarray:
 
 def write(folder: Path, bed: bytes, bim: str, fam: str, name: str = "panel") -> Path:
     (folder / f"{name}.bed").write_bytes(bed)
-    (folder / f"{name}.bim").write_text(bim)
+    (folder / f"{name}.bim").write_text(bim, encoding="latin-1")
     (folder / f"{name}.fam").write_text(fam)
     return folder / name
 
@@ -66,6 +66,12 @@ def test_chromosome_codes_case_and_missing_words(tmp_path: Path) -> None:
     assert panel.variants["position"].to_pylist() == list(range(len(codes)))
 
 
+def test_empty_cells_are_missing(tmp_path: Path) -> None:
+    panel = open_genotypes(write(tmp_path, BED, "1\t\t0\t100\t\t\n", FAM))
+    names = ("variant_id", "effect_allele", "other_allele")
+    assert [panel.variants[name].to_pylist() for name in names] == [[None]] * 3
+
+
 @pytest.mark.parametrize("end", ["bed", "bim", "fam"])
 def test_missing_sibling_is_named(tmp_path: Path, end: str) -> None:
     write(tmp_path, BED, BIM, FAM)
@@ -95,6 +101,8 @@ def test_bad_bed(tmp_path: Path, bed: bytes, words: str) -> None:
     [
         (BIM + "1\trs2\t0\t200\tA\n", FAM, "panel.bim, line 2: malformed row .found 5 cells; expected 6"),
         (BIM.replace("100", "1e2"), FAM, "line 1, column 'position'.*found '1e2'"),
+        (BIM + "1\trs2\t0\t99999999999999999999\tA\tG\n", FAM, "line 2, column 'position'.*found '9{20}'"),
+        (BIM + "1\trs\xe9\t0\t200\tA\tG\n", FAM, "panel.bim, line 2: is not UTF-8 text .found a byte 0xe9"),
         ("", FAM, "panel.bim: is empty"),
         (BIM, "", "panel.fam: lists no sample"),
         (BIM, FAM + "alone\n", "panel.fam, line 5: malformed row"),

@@ -20,7 +20,9 @@ FAMILIES = ["1", "1", "2", "2"]
 def kept_by(text: str, tmp_path: Path, families: list[str] | None = FAMILIES) -> list[str]:
     path = tmp_path / "keep.txt"
     path.write_text(text)
-    return keep("panel", IDS, families, wanted_samples(path)).names
+    kept = keep("panel", IDS, families, wanted_samples(path))
+    assert all("IID" not in name.upper() for name in kept.not_found)  # a header is nobody
+    return kept.names
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,10 @@ def kept_by(text: str, tmp_path: Path, families: list[str] | None = FAMILIES) ->
         "#FID IID\n2 c\n1 b\n",
         "#IID\nc\nb\n",
         "#IID SEX\nc 2\nb 1\n",
+        "FID IID\n2 c\n1 b\n",
+        "iid\nc\nb\n",
+        "# chosen by hand\n2 c\n# 2 d\n1 b\n",
+        "# chosen by hand\n#IID SEX\nc 2\nb 1\n",
         "\ufeffb\r\nc\r\nb\r\n",
     ],
 )

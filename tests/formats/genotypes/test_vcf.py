@@ -41,6 +41,8 @@ def panel_of(folder: Path, *records: str) -> Path:
         ("X 1 . A . . . . GT 0/0 ./. 0 0/0", [[0, NAN, 0, 0]]),
         ("X 1 . A C . . . DS 0.25 1.5 . 2", [[0.25, 1.5, NAN, 2]]),
         ("X 1 . A C . . . GT:DS 0/0:0.25 0/1:. ./.:. 1:0.75", [[0.25, 1, NAN, 1.5]]),
+        ("X 1 . A C . . . GT:DS .:1.25 0/1:1 .:. 1:0.75", [[1.25, 1, NAN, 1.5]]),  # ploidy is not known
+        ("X 1 . A C . . . GT:DS .:1.25 .:0 .:1 .:2", [[1.25, 0, 1, 2]]),
         ("X 1 . A C,G . . . GT:DS 0/0:0.25,0.5 . 2|2:. 0/1:1,0", [[0.25, NAN, 0, 1], [0.5, NAN, 2, 0]]),
         ("X 1 . A C . . . GQ:GT 9:0/0 9:0/1 9:1/1 9:./.", [[0, 1, 2, NAN]]),
     ],
@@ -51,6 +53,23 @@ def test_dosages(tmp_path: Path, record: str, expected: list[list[float]]) -> No
     assert panel.variants["effect_allele"].to_pylist() == [
         None if allele == "." else allele for allele in record.split()[4].split(",")
     ]
+
+
+def test_dosages_that_are_whole_numbers(tmp_path: Path) -> None:
+    records = ("X 1 . A C . . . DS . 0 1 2", "X 2 . A C,G . . . GT:DS 0/0:0,0 0/2:. ./.:1 2/2:0,2")
+    path = panel_of(tmp_path, *records)
+    path.write_text(path.read_text().replace("Type=Float", "Type=Integer"))
+    expected = [[NAN, 0, 1, 2], [0, 0, 1, 0], [0, 1, NAN, 2]]
+    np.testing.assert_array_equal(open_genotypes(path).dosages([0, 1, 2]), expected)
+
+
+def test_a_comma_in_a_samples_id(tmp_path: Path) -> None:
+    path = panel_of(tmp_path, "X 1 . A C . . . GT 0/0 0/1 0/0 1/1")
+    path.write_text(path.read_text().replace("\ts2", "\ts1,s2"))
+    assert open_genotypes(path, ["s4", "s1"]).dosages([0]).tolist() == [[0, 2]]
+    np.testing.assert_array_equal(open_genotypes(path).dosages([0]), [[0, 1, 0, 2]])
+    with pytest.raises(InputError, match=r"comma in their id cannot be chosen .found 's1,s2'"):
+        open_genotypes(path, ["s1,s2", "s4"])
 
 
 def test_no_genotypes_in_a_record(tmp_path: Path) -> None:
