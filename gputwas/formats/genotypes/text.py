@@ -10,6 +10,7 @@ import contextlib
 import re
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from gputwas.errors import InputError
@@ -95,15 +96,24 @@ def _layout_without_header(line: bytes, path: str, number: int) -> tuple[str, ..
 
 
 def _parse(data: bytes, layout: tuple[str, ...], path: str, line: int) -> pa.Table:
-    if b"\t" in data[: data.find(b"\n")] and b" " not in data:
+    if data.partition(b"\n")[0].count(b"\t") == len(layout) - 1:
         with contextlib.suppress(pa.ArrowInvalid):
-            return _parse_fast(data, "\t", layout)
+            table = _parse_fast(data, "\t", layout)
+            return _trimmed(table) if b" " in data else table  # INFO of a .pvar may hold blanks
     # runs of spaces, or spaces and tabs mixed: make them one space, as a split on whitespace would
     text = re.sub(rb" ?\n ?", b"\n", re.sub(rb"[ \t\r\f\v]+", b" ", data)).lstrip(b" ")
     try:
         return _parse_fast(text, " ", layout)
     except pa.ArrowInvalid as error:
         raise _malformed(data, layout, path, line) or error from None
+
+
+def _trimmed(table: pa.Table) -> pa.Table:
+    columns = [
+        pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(columns, table.column_names)
 
 
 def _parse_fast(data: bytes, delimiter: str, layout: tuple[str, ...]) -> pa.Table:

@@ -41,6 +41,7 @@ def test_dosages(tmp_path: Path) -> None:
     "pvar",
     [
         "##contig=<ID=1>\n#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT CM\n1 10 rs1 a g . . . GT 0\n",
+        "#CHROM\tPOS\tID\tREF\tALT\tFILTER\tINFO\n1\t 10\trs1\ta\tg \tPASS\tNOTE=blanks in a note\n",
         "1 rs1 0 10 G A\n",
         "1 rs1 10 G A\n",
     ],
