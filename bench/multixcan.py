@@ -132,7 +132,8 @@ def _record(
         "*one trait*: the same for a single one. Both start with reading the stores, correlating the tissues "
         "of every gene and decomposing the correlations, which traits with the same missing SNPs share.",
         f"*{PATTERNS}*: {some.traits} traits with {some.patterns} patterns of missing SNPs, few genes the "
-        f"same in two of them; a further pattern costs {figures['cpu_s_per_pattern']:.2f} s of processor time.",
+        "same in two of them; a further pattern costs "
+        f"{figures['cpu_s_per_pattern']:.2f} s of processor time.",
     ]
     ratios = [Ratio("processor seconds per trait", figures["cpu_s_per_trait"], at_least=False)]
     if "reference_cpu_s_per_trait" in figures:
