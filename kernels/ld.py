@@ -89,7 +89,7 @@ def model_triangles(
     starts: np.ndarray,
     ld: np.ndarray,
     var_g: np.ndarray,
-) -> int:
+) -> tuple[int, float]:
     """Fill the models' triangles and their w'Γw.
 
     Parameters
@@ -104,9 +104,9 @@ def model_triangles(
 
     Returns
     -------
-    The first entry with a negative variance, or -1.
+    The first entry with a negative variance, or -1, and that variance.
     """
-    first, cell, negative = 0, 0, -1
+    first, cell, negative, variance = 0, 0, -1, 0.0
     for gene in range(len(sizes)):
         size, m = sizes[gene], model[gene]
         if m < 0:
@@ -120,7 +120,7 @@ def model_triangles(
                 if one >= 0 and two >= 0:
                     value = values[cell]
                     if i == j and value < 0 and negative < 0:
-                        negative = one
+                        negative, variance = one, value
                     total += (1.0 if i == j else 2.0) * weights[one] * weights[two] * value
                     ld[out] = value * signs[one] * signs[two]
                     out += 1
@@ -128,4 +128,4 @@ def model_triangles(
         if out > starts[m]:
             var_g[m] = total
         first += size
-    return negative
+    return negative, variance

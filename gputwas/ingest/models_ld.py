@@ -110,11 +110,11 @@ def triangles_ld(entries: TissueEntries, signs: np.ndarray, triangles: Triangles
     in_order = not np.any(model[1:] <= model[:-1]) and not np.any(model < 0) and not np.any(found < 0)
     ld = triangles.values if in_order else np.empty(starts[-1])
     var_g = np.full(n_models, np.nan)
-    negative = model_triangles(
+    negative, variance = model_triangles(
         model, triangles.sizes, found, triangles.values, entries.weights, signs, starts[:-1], ld, var_g
     )
     if negative >= 0:
-        raise _negative(entries, triangles.path, negative)
+        raise _negative(entries, triangles.path, negative, variance)
     counts, absent = np.zeros(n_models, np.int64), np.ones(n_models, bool)
     counts[model[model >= 0]], absent[model[model >= 0]] = triangles.sizes[model >= 0], False
     return TissueLD(order, n_in_ld, pa.array(counts, mask=absent), ld, var_g)
@@ -258,13 +258,15 @@ def _cells(
 def _refuse_negative(entries: TissueEntries, covariances: Covariances, pairs: _Pairs) -> None:
     negative = np.flatnonzero((pairs.first == pairs.second) & (pairs.values < 0))
     if len(negative):
-        raise _negative(entries, covariances.path, int(pairs.first[negative[0]]))
+        entry, variance = int(pairs.first[negative[0]]), float(pairs.values[negative[0]])
+        raise _negative(entries, covariances.path, entry, variance)
 
 
-def _negative(entries: TissueEntries, path: str, entry: int) -> InputError:
+def _negative(entries: TissueEntries, path: str, entry: int, variance: float) -> InputError:
     return InputError(
         f"the variance of {_snp(entries, entry)} in gene {_gene(entries, entry)} is negative",
         path=path,
+        found=f"{variance:g}",
         remedy="A variance cannot be: make the file anew.",
     )
 
