@@ -65,7 +65,10 @@ class FusionWeights:
 
 
 def read_pos(path: str | os.PathLike[str]) -> pa.Table:
-    """Read a list of weight files, as `read.table(header=TRUE)` does: cells apart by blanks or tabs.
+    """Read a list of weight files, as `read.table(header=TRUE)` does.
+
+    Cells are apart by blanks or tabs. Rows may begin with their number, of which the header says nothing, as
+    `write.table` writes them.
 
     Returns
     -------
@@ -87,8 +90,10 @@ def read_pos(path: str | os.PathLike[str]) -> pa.Table:
             found = "columns " + ", ".join(header[:10]) if header else "an empty file"
             raise InputError(f"no column {wanted.upper()}", path=name, found=found, remedy=_GIVE_POS)
     columns: dict[str, list[Any]] = {key: [] for key in _POS_COLUMNS}
-    numbers = []
+    seen: list[int] = []
     for number, cells in lines:
+        if not seen and len(cells) == len(header) + 1 and cells[0].isdigit():
+            keys = ["", *keys]
         if len(cells) != len(keys):
             raise InputError(
                 "a row of another length than the header",
@@ -99,26 +104,28 @@ def read_pos(path: str | os.PathLike[str]) -> pa.Table:
                 remedy="Cells must hold no blanks; write NA where there is no value.",
             )
         row = dict(zip(keys, cells, strict=True))
-        numbers.append(number)
+        seen.append(number)
         for key, values in columns.items():
             values.append(_pos_cell(key, row.get(key), name, number))
-    if not numbers:
+    if not seen:
         raise InputError("lists no weights", path=name, remedy=_GIVE_POS)
     arrays = {key: pa.array(values, _POS_COLUMNS[key]) for key, values in columns.items()}
     arrays["chr"] = chromosomes(arrays["chr"])
-    return pa.table({"line": pa.array(numbers, pa.int64()), **arrays})
+    return pa.table({"line": pa.array(seen, pa.int64()), **arrays})
 
 
 def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of the lines that are not empty."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 cells = [cell.strip("\"'") for cell in line.split()]
                 if cells:
                     yield number, cells
     except FileNotFoundError as error:
         raise InputError("there is no such list of weights", path=path, remedy="Check the path.") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=path, remedy=_GIVE_POS) from error
     except UnicodeDecodeError as error:
         raise InputError("is not a text file", path=path, remedy=_GIVE_POS) from error
 

@@ -140,7 +140,9 @@ def _check_names(genes: Sequence[ListedGene]) -> None:
                 line=gene.line,
                 column="WGT",
                 found=f"{gene.path}, first in {first.source}, line {first.line}",
-                remedy="Take one of the rows out of the list.",
+                remedy="Take one of the rows out of the list."
+                if first.source == gene.source
+                else "Of several lists of one panel, such as P.pos and P.nofilter.pos, give one.",
             )
 
 

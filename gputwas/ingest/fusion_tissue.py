@@ -107,9 +107,11 @@ class FusionTissue:
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         values = reference.correlations(self.rows, offsets)
         if per == "dosage":
-            sd = reference.sd(self.rows)
-            upper = [np.outer(part, part)[np.triu_indices(len(part))] for part in np.split(sd, offsets[1:-1])]
-            values *= np.concatenate(upper)
+            start = 0
+            for sd in np.split(reference.sd(self.rows), offsets[1:-1]):
+                upper = np.outer(sd, sd)[np.triu_indices(len(sd))]
+                values[start : start + len(upper)] *= upper
+                start += len(upper)
         used, members = np.unique(self.rows, return_inverse=True)
         kept = np.flatnonzero(sizes)
         return Triangles(
@@ -154,10 +156,10 @@ class FusionTissue:
                 f"tissue {self.name}: {sum(without.values()):,} of {len(self.genes):,} genes make no model: "
                 f"{reasons}"
             )
+        top = self._top_only[self.model]
         replaced = sum(
             abs(weight) < np.abs(self.chosen[number].weights).max()
-            for number, weight in zip(self.model, self.weights, strict=True)
-            if self.chosen[number].top_only
+            for number, weight in zip(self.model[top], self.weights[top], strict=True)
         )
         if replaced:
             warnings.append(

@@ -210,6 +210,15 @@ def test_reads_lists_with_tabs_or_blanks(folder: Path) -> None:
     )
 
 
+def test_lists_as_r_and_spreadsheets_write_them(folder: Path) -> None:
+    path = folder / "a.pos"
+    path.write_text('"WGT" "ID" "CHR" "P0"\n"1" "a.RDat" "G" "1" 5\n"2" "b.RDat" "H" "X" NA\n')
+    named = [(row["wgt"], row["id"], row["chr"], row["p0"]) for row in read_pos(path).to_pylist()]
+    assert named == [("a.RDat", "G", "1", 5), ("b.RDat", "H", "X", None)]
+    path.write_bytes("\ufeffPANEL\tWGT\tID\tCHR\r\nP\ta.RDat\tG\t1\r\n".encode())
+    assert read_pos(path)["panel"].to_pylist() == ["P"]
+
+
 @pytest.mark.parametrize(
     ("text", "needles"),
     [
@@ -218,6 +227,9 @@ def test_reads_lists_with_tabs_or_blanks(folder: Path) -> None:
         ("", ["no column WGT", "an empty file"]),
         ("WGT ID CHR\n", ["lists no weights"]),
         ("WGT ID CHR\na G 1\nb H\n", ["line 3", "found 2 cells; expected 3"]),
+        ("WGT ID CHR\na G 1\n2 b H 1\n", ["line 3", "found 4 cells; expected 3"]),
+        ("WGT ID CHR\n1 a G 1\nb H 1\n", ["line 3", "found 3 cells; expected 4"]),
+        ("PANEL WGT ID CHR\nWhole Blood a G 1\n", ["line 2", "found 5 cells; expected 4", "no blanks"]),
         ("WGT ID CHR P0\na G 1 x\n", ["line 2", "'P0'", "not a number", "'x'"]),
         ("WGT ID CHR\nNA G 1\n", ["line 2", "'WGT'", "without a value"]),
     ],
@@ -234,6 +246,8 @@ def test_an_unusable_list_is_told(folder: Path, text: str, needles: list[str]) -
 def test_a_list_that_is_absent_or_no_text_is_told(folder: Path) -> None:
     with pytest.raises(InputError, match="no such list"):
         read_pos(folder / "absent.pos")
+    with pytest.raises(InputError, match=r"cannot be read: Is a directory"):
+        read_pos(folder)
     (folder / "a.pos").write_bytes(b"\x1f\x8b\xff\xfe\x80")
     with pytest.raises(InputError, match="not a text file"):
         read_pos(folder / "a.pos")

@@ -365,7 +365,15 @@ def test_unusable_inputs_are_told(tmp_path: Path, rng: np.random.Generator, pane
     told("at least 2 samples", ld=write_plink(tmp_path / "q", Plink(panel.bim, panel.bed[:1])))
     twice = tmp_path / "twice.pos"
     twice.write_text(pos.read_text() + pos.read_text().splitlines()[1] + "\n")
-    told("the weights of A in Blood are listed twice", "line 4", "line 2", lists=twice)
+    told("the weights of A in Blood are listed twice", "line 4", "line 2", "one of the rows", lists=twice)
+    unfiltered = tmp_path / "Blood.nofilter.pos"
+    unfiltered.write_text(pos.read_text())
+    told(
+        "the weights of A in Blood are listed twice",
+        str(unfiltered),
+        "Of several lists of one panel",
+        lists=[pos, unfiltered],
+    )
     told("no list of weights", lists=[])
 
 
