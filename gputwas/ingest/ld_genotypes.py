@@ -30,8 +30,11 @@ from gputwas.ingest.models import read_gene_table
 from gputwas.ingest.models_pack import Packing
 from gputwas.ingest.models_pairs import ModelFiles, PathLike, find_databases, without_covariances
 from gputwas.progress import progress
+from gputwas.stores.folder import check_claim
+from gputwas.stores.gene_ld import FORMAT as GENE_LD_FORMAT
 from gputwas.stores.gene_ld import gene_ld_store_is_current, read_gene_ld_store, write_gene_ld_store
 from gputwas.stores.hashing import describe_inputs
+from gputwas.stores.models import FORMAT as MODELS_FORMAT
 from gputwas.stores.models import models_store_is_current, read_models_store, write_models_store
 
 __all__ = ["LdOutputs", "Quality", "covariance_from_genotypes"]
@@ -147,9 +150,12 @@ def _check_samples(panel: Genotypes) -> None:
 
 
 def _not_there(outputs: LdOutputs, inputs: dict, parameters: dict) -> LdOutputs | None:
-    """What of the outputs has to be made, or None; text always is."""
+    """What of the outputs has to be made, or None; text always is. Stores from other inputs are refused."""
     store, cross = outputs.store, outputs.cross_tissue
     folder = outputs.cross_tissue_store
+    for path, kind in ((store, MODELS_FORMAT), (folder, GENE_LD_FORMAT)):
+        if path is not None:
+            check_claim(path, kind, parameters=parameters, inputs=inputs, overwrite=outputs.overwrite)
     if not outputs.overwrite:
         if store is not None and models_store_is_current(store, inputs=inputs, parameters=parameters):
             log.info("%s: the store is complete from the same files", os.fspath(store))

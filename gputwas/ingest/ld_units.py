@@ -29,6 +29,7 @@ __all__ = ["Genotypes", "Groups", "Piece", "Quality", "RowFates", "group_covaria
 log = logging.getLogger(__name__)
 
 _COPIES = 8  # of a block of dosages at once, while it is centred and joined to what was kept
+_ROUNDING = 1e-9  # of a frequency: far above float64's, far below one allele in any panel
 # Dosages of a block, where the largest group needs no more. On a CPU 16 MB: memory of that size is used over
 # and over, where more would be asked of the system each time; a GPU wants much work at once.
 _BLOCK_VALUES, _BLOCK_VALUES_CUDA = 1 << 21, 1 << 25
@@ -60,8 +61,8 @@ class Quality:
 
     def fates(self, mean: np.ndarray, missing: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """uint8 (snps,) of `Fate`, from mean dosages, shares of missing ones and variances."""
-        frequency = mean / 2
-        rare = np.minimum(frequency, 1 - frequency) < self.maf
+        minor = np.minimum(mean, 2 - mean) / 2
+        rare = minor < self.maf * (1 - _ROUNDING)  # 2 alleles of 20 are 0.1 whichever of them is counted
         conditions = [missing > self.max_missing, variance <= CONSTANT, rare]
         fates = [Fate.MISSING, Fate.NO_VARIANCE, Fate.BELOW_MAF]
         return np.select(conditions, fates, Fate.USED).astype(np.uint8)

@@ -68,7 +68,16 @@ class LdOutputs:
         return os.path.join(self.text, f"{tissue}.txt.gz")
 
     def check(self, tissues: Sequence[str]) -> None:
-        """Refuse what cannot be written, before long work."""
+        """Refuse what cannot be written, before long work.
+
+        Raises
+        ------
+        UsageError
+            If two outputs are one file, or text is to lie in the folder of a store.
+        InputError
+            If a place cannot be written to.
+        """
+        self._check_apart(tissues)
         if self.text is not None:
             for tissue in tissues:
                 check_target(self.text_file(tissue), folder_is_made=True)
@@ -81,3 +90,19 @@ class LdOutputs:
                     path=folder,
                     remedy="Name a folder; MetaXcan's text of the cross-tissue covariance ends in .txt.gz.",
                 )
+
+    def _check_apart(self, tissues: Sequence[str]) -> None:
+        text, of_genes = self.text, self.cross_tissue_text
+        stores = [_real(path) for path in (self.store, self.cross_tissue_store) if path is not None]
+        texts = [] if text is None else [_real(text)]
+        texts += [] if of_genes is None else [os.path.dirname(_real(of_genes))]
+        for folder in stores:
+            if stores.count(folder) > 1 or folder in texts:
+                raise UsageError(f"{folder}: a store needs a folder of its own; name another for the rest")
+        files = [] if text is None else [_real(self.text_file(tissue)) for tissue in tissues]
+        if of_genes is not None and _real(of_genes) in files:
+            raise UsageError(f"{of_genes}: is the file of a tissue in --text; give --cross-tissue another")
+
+
+def _real(path: PathLike) -> str:
+    return os.path.realpath(path)

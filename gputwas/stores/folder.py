@@ -16,11 +16,11 @@ from typing import Any
 
 import gputwas
 from gputwas.errors import InputError
-from gputwas.files import TEMPORARY_PREFIX, disk_errors, fsync_folder, remove_leftovers
+from gputwas.files import TEMPORARY_PREFIX, check_target, disk_errors, fsync_folder, remove_leftovers
 from gputwas.stores.lock import LOCK_NAME, StoreLock
 from gputwas.stores.manifest import MANIFEST_NAME, Manifest, differences, read_manifest
 
-__all__ = ["Claim", "claim", "make_folders", "remove_leftovers_below"]
+__all__ = ["Claim", "check_claim", "claim", "make_folders", "remove_leftovers_below"]
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,40 @@ def claim(
     return Claim(folder, lock, manifest, tuple(contents), created_folder=not existed)
 
 
+def check_claim(
+    path: str | os.PathLike[str],
+    format: str,
+    *,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, Any]],
+    overwrite: bool = False,
+) -> None:
+    """Refuse what `claim` would refuse, before long work; changes nothing, and looks at no lock.
+
+    Raises
+    ------
+    InputError
+        As `claim`, or if the folder cannot be made.
+    """
+    folder = os.fspath(path)
+    _check_folder(folder, format)
+    check_target(os.path.join(folder, MANIFEST_NAME), folder_is_made=True)
+    if os.path.exists(os.path.join(folder, MANIFEST_NAME)) and not overwrite:
+        _check_same(folder, read_manifest(folder, format), parameters, inputs)
+
+
+def _check_same(
+    folder: str, manifest: Manifest, parameters: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]]
+) -> None:
+    found = differences(manifest, parameters, inputs)
+    if found:
+        raise InputError(
+            f"the store was written differently: {'; '.join(found)}",
+            path=folder,
+            remedy="Use --overwrite to write it anew, or name another folder.",
+        )
+
+
 def _check_folder(folder: str, format: str) -> None:
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise InputError(
@@ -114,16 +148,10 @@ def _continued(
         _wipe(folder, contents)
         return None
     manifest = read_manifest(folder, format)
-    found = differences(manifest, parameters, inputs)
     if overwrite:
         _wipe(folder, contents)
         return None
-    if found:
-        raise InputError(
-            f"the store was written differently: {'; '.join(found)}",
-            path=folder,
-            remedy="Use --overwrite to write it anew, or name another folder.",
-        )
+    _check_same(folder, manifest, parameters, inputs)
     if manifest.program_version != gputwas.__version__:
         log.warning("%s was begun by gputwas %s and is continued by %s", folder, manifest.program_version,
                     gputwas.__version__)  # fmt: skip

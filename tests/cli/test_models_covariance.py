@@ -300,6 +300,44 @@ def test_places_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
     refused(run(capsys, *start, "--cross-tissue", tmp_path / "none" / "x.txt"), "folder does not exist")
 
 
+def test_a_store_of_other_inputs_is_refused_before_anything_is_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No output is made with the new options beside a store that keeps the old ones."""
+    start = words(tmp_path, good_panel())
+    assert run(capsys, *start, "--out", tmp_path / "m", "--cross-tissue", tmp_path / "x").code == 0
+    text = tmp_path / "text"
+    for option, store in (("--out", tmp_path / "m"), ("--cross-tissue", tmp_path / "x")):
+        outcome = run(capsys, *start, option, store, "--text", text, "--maf", "0.3")
+        refused(outcome, store, "parameter maf was 0.0 and is now 0.3", "--overwrite")
+        assert "Covariances" not in outcome.err
+        assert not text.exists()
+    junk = tmp_path / "junk"
+    junk.mkdir()
+    (junk / "notes").write_text("")
+    for option in ("--out", "--cross-tissue"):
+        outcome = run(capsys, *start, option, junk, "--text", text)
+        refused(outcome, junk, "not empty and not a gputwas store")
+        assert "Covariances" not in outcome.err
+        assert not text.exists()
+
+
+def test_outputs_in_each_other_s_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = words(tmp_path, good_panel())
+    one, text = tmp_path / "one", tmp_path / "text"
+    for more in (
+        ["--out", one, "--cross-tissue", one],
+        ["--out", one, "--text", one],
+        ["--cross-tissue", one, "--text", tmp_path / "x" / ".." / "one"],
+    ):
+        refused(run(capsys, *start, *more), one, "a folder of its own", code=2)
+        assert not one.exists()
+    text.mkdir()
+    outcome = run(capsys, *start, "--text", text, "--cross-tissue", text / "Liver.txt.gz")
+    refused(outcome, "file of a tissue", code=2)
+    assert not list(text.iterdir())
+
+
 @pytest.mark.parametrize("digits", ["0", "18", "many", "-1"])
 def test_digits_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], digits: str) -> None:
     start = words(tmp_path, good_panel())

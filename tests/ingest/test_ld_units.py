@@ -111,6 +111,17 @@ def test_rules_of_quality() -> None:
     assert every.of(np.array([0])).entries.tolist() == [0, 2, 3, 4, 5]
 
 
+def test_the_rarest_that_is_allowed_is_so_whichever_allele_is_counted() -> None:
+    """1 of 10, 1 of 20, ... alleles are as many tenths, twentieths: 1 - 0.9 is less in floating point."""
+    for samples in (5, 10, 25, 50, 250, 489):
+        for copies in range(1, samples + 1):
+            counted = np.array([copies, 2 * samples - copies]) / samples
+            maf = copies / (2 * samples)
+            none = np.zeros(2)
+            assert Quality(maf).fates(counted, none, none + 1).tolist() == [Fate.USED] * 2
+            assert Quality(maf * (1 + 1e-6)).fates(counted, none, none + 1).tolist() == [Fate.BELOW_MAF] * 2
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_any_groups_in_any_memory(data: st.DataObject) -> None:
