@@ -95,7 +95,8 @@ def import_fusion(
     InputError
         For an unusable or absent file, no SNP in the LD reference, or a store from other inputs.
     ResourceError
-        If `rdata` or a reader of genotypes is not installed, or the disk is full.
+        If `rdata` or a reader of genotypes is not installed, the dosages of a gene do not fit into memory,
+        or the disk is full.
     """
     started = time.monotonic()
     if per not in ("sd", "dosage"):

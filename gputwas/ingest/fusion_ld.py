@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.backends.choose import choose_backend
-from gputwas.errors import InputError
+from gputwas.backends.memory import available_memory
+from gputwas.errors import InputError, ResourceError
 from gputwas.formats.genotypes.panel import GenotypePanel
 from gputwas.progress import progress
 from gputwas.stats.covariance import CONSTANT, centre_dosages, covariance_triangles
@@ -31,6 +32,7 @@ AMBIGUOUS = "strand-ambiguous (A/T, C/G)"
 OTHER_ALLELES = "other alleles than the LD reference"
 NO_VARIANCE = "no variance in the LD reference"
 _ROWS_AT_A_TIME = 1 << 23  # dosages: 64 MB
+_COPIES = 5  # of a group's dosages at once: read, centred, standardised, gathered
 
 
 class LdReference:
@@ -131,8 +133,14 @@ class LdReference:
         Returns
         -------
         float64: for each group the upper triangle row by row (i <= j), with a diagonal of exactly 1.
+
+        Raises
+        ------
+        ResourceError
+            If the dosages of the largest group do not fit into memory.
         """
         sizes = np.diff(offsets)
+        self._check_memory(int(sizes.max(initial=0)))
         starts = np.concatenate([[0], np.cumsum(sizes * (sizes + 1) // 2)])
         packed = np.empty(starts[-1])
         backend = choose_backend("numpy")
@@ -149,6 +157,15 @@ class LdReference:
             packed[_ranges(starts[groups], np.diff(starts)[groups])] = triangles
         packed[_diagonals(sizes, starts)] = 1.0  # but for rounding it is already
         return packed
+
+    def _check_memory(self, largest: int) -> None:
+        samples, free = len(self.panel.samples), available_memory()
+        needed = 8 * _COPIES * largest * samples
+        if needed > free:
+            raise ResourceError(
+                f"a gene of {largest:,} SNPs and an LD reference of {samples:,} samples need "
+                f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; use fewer samples: --samples"
+            )
 
     def _batches(self, order: np.ndarray, sizes: np.ndarray) -> Sequence[np.ndarray]:
         """Groups whose dosages are read together, at most so many entries at a time."""

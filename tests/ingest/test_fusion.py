@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gputwas.errors import InputError
+from gputwas.errors import InputError, ResourceError
+from gputwas.ingest import fusion_ld
 from gputwas.ingest.fusion import import_fusion
 from gputwas.ingest.fusion_choice import best_model
 from gputwas.stores.models import ModelSet, read_models_store
@@ -375,6 +376,21 @@ def test_unusable_inputs_are_told(tmp_path: Path, rng: np.random.Generator, pane
         lists=[pos, unfiltered],
     )
     told("no list of weights", lists=[])
+
+
+def test_genes_that_do_not_fit_into_memory_are_told(
+    tmp_path: Path, rng: np.random.Generator, panel: Plink, ld: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pos = write_study(
+        tmp_path, {"A": gene_on(rng, panel, np.arange(10)), "B": gene_on(rng, panel, np.array([1, 2]))}
+    )
+    needed = 5 * 8 * 10 * len(panel.bed)
+    monkeypatch.setattr(fusion_ld, "available_memory", lambda: needed - 1)
+    with pytest.raises(ResourceError, match=r"a gene of 10 SNPs and .* of 60 samples need .* --samples"):
+        import_fusion(pos, ld, tmp_path / "store", force_model="blup")
+    assert not (tmp_path / "store").exists()
+    monkeypatch.setattr(fusion_ld, "available_memory", lambda: needed)
+    import_fusion(pos, ld, tmp_path / "store", force_model="blup")
 
 
 def test_few_snps_in_the_reference_are_warned_of(
