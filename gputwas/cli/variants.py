@@ -92,7 +92,7 @@ def lift(
     column: Column = None,
     separator: Separator = None,
 ) -> None:
-    """Write files anew with their variants on another genome build: same rows, same columns.
+    """Write files anew with their variants on another genome build: same rows, columns and order.
 
     Chromosomes and positions are replaced; where the other build has a place on the other strand, the alleles
     are complemented; identifiers such as chr1_123_A_G_b37 are rewritten. Left out and counted are variants
@@ -112,7 +112,7 @@ def lift(
     from gputwas.formats.sumstats.examine import resolve_paths
     from gputwas.formats.tables import check_table_path
     from gputwas.progress import progress
-    from gputwas.study.lift import builds_for, lift_file
+    from gputwas.study.lift import builds_for, check_files, lift_file
     from gputwas.study.lift_tables import open_variants
     from gputwas.variants.liftover import Liftover
 
@@ -125,6 +125,7 @@ def lift(
     losts: list[str | None] = [None] * len(paths)
     if unmapped is not None:
         losts = [*_targets(paths, unmapped, None if len(paths) == 1 else "unmapped")]
+    check_files([*paths, chain], [*outs, *losts, report])
     liftover = Liftover(read_chain(chain))
     tables = [
         open_variants(path, dialect=dialect, columns=columns, separator=separator) for path in paths

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ from gputwas.study.lift_tables import POSITIONAL, VariantTable
 from gputwas.variants.identifiers import build_name
 from gputwas.variants.liftover import Liftover, Status
 
-__all__ = ["LiftReport", "builds_for", "lift_file", "lifted_name"]
+__all__ = ["LiftReport", "builds_for", "check_files", "lift_file", "lifted_name"]
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,33 @@ def lifted_name(path: str, target: str | None) -> str:
     return os.path.join(folder, f"{stem}.{target or 'lifted'}{suffix}")
 
 
+def check_files(
+    read: Sequence[str | os.PathLike[str]], written: Sequence[str | os.PathLike[str] | None]
+) -> None:
+    """Refuse to write two outputs to one file, or one over a file that is read, or where nothing can be.
+
+    Parameters
+    ----------
+    read : files of variants, chain file. written : outputs, with None for those not wanted.
+
+    Raises
+    ------
+    UsageError, InputError
+    """
+    taken = {os.path.realpath(path): "is read" for path in read}
+    for path in written:
+        if path is None:
+            continue
+        name = os.path.realpath(path)
+        if name in taken:
+            raise UsageError(
+                f"{os.fspath(path)}: cannot be written, it {taken[name]}; the files to be lifted, the chain "
+                "file and all outputs must be different files"
+            )
+        taken[name] = "is another output"
+        check_target(path)
+
+
 def lift_file(
     table: VariantTable,
     liftover: Liftover,
@@ -147,8 +174,14 @@ def lift_file(
     UsageError
         If identifiers name a build, and which the target is is not known.
     """
-    _check_paths(table, out, unmapped)
+    check_files([table.path, liftover.chain.path], [out, unmapped])
     label = _label(table, source, target)
+    if table.dialect == "vcf":
+        log.warning(
+            "%s: the lines ## above its rows, and END= and the like in INFO are left as they are, which may be "
+            "places and lengths of the old build",
+            table.path,
+        )
     report = LiftReport(table.path, out)
     with ExitStack() as stack:
         good = stack.enter_context(_writer(out))
@@ -171,15 +204,6 @@ def lift_file(
             "%s: %d rows have another number of cells and were left out", table.path, report.malformed
         )
     return report
-
-
-def _check_paths(table: VariantTable, out: str, unmapped: str | None) -> None:
-    given = [os.path.realpath(path) for path in (table.path, out, unmapped) if path]
-    if len(set(given)) < len(given):
-        raise UsageError(f"{out}: input, output and --unmapped must be different files")
-    for path in (out, unmapped):
-        if path:
-            check_target(path)
 
 
 def _label(table: VariantTable, source: str | None, target: str | None) -> str | None:
@@ -280,6 +304,12 @@ def _count(report: LiftReport, done: Rows, liftover: Liftover) -> None:
 
 def _judge(report: LiftReport, liftover: Liftover, source: str | None, target: str | None) -> None:
     """Refuse a result most rows of which are lost; warn of a chain file that seems to be the other one."""
+    if report.malformed and not report.rows:
+        raise InputError(
+            f"all {report.malformed:,} rows have another number of cells than the header",
+            path=report.file,
+            remedy="Nothing was written; say how cells are separated with --separator.",
+        )
     chain, most = liftover.chain.path, MOST_LOST * report.rows
     other = report.rows - report.in_target
     if report.unmapped <= most:

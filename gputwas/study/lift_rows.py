@@ -24,6 +24,7 @@ from gputwas.variants.liftover import Lifted, Liftover, Status, complement
 __all__ = ["Loss", "Rows", "build_label", "lift_rows"]
 
 _NO_ALLELE = pa.array(sorted(MISSING - {"-", "--"} | {"0"}))
+_SEVERAL = "^[ACGTacgt](,[ACGTacgt])+$"
 _NUMBERS = {"GRCh36": "36", "GRCh37": "37", "GRCh38": "38"}
 _UCSC = {"36": "hg18", "37": "hg19", "38": "hg38"}
 
@@ -160,7 +161,18 @@ def _flipped(alleles: pa.Array, reverse: pa.Array) -> pa.Array:
     """Alleles on the target's strand; null where they cannot be told, missing ones stay as they are."""
     missing = pc.is_in(pc.utf8_lower(alleles), value_set=_NO_ALLELE)
     asked = pc.and_(reverse, pc.invert(missing))
-    return pc.if_else(asked, complement(alleles), alleles)
+    turned = complement(alleles)
+    several = pc.and_(asked, pc.and_(pc.is_null(turned), pc.match_substring_regex(alleles, _SEVERAL)))
+    if pc.any(several, min_count=0).as_py():
+        turned = pc.if_else(several, _each_complement(alleles), turned)
+    return pc.if_else(asked, turned, alleles)
+
+
+def _each_complement(alleles: pa.Array) -> pa.Array:
+    """Complements of single bases in lists such as G,T, as VCF writes several alternative alleles."""
+    lists = pc.split_pattern(alleles, ",")
+    bases = pa.ListArray.from_arrays(lists.offsets, complement(lists.values))
+    return pc.binary_join(bases, ",")
 
 
 def _renamed(

@@ -273,6 +273,14 @@ def _without_header(file: SourceFile, compression: str, form: Literal["bim", "be
     if form == "bim":
         places = {role: _BIM[role] for role in ("chromosome", "position")}
         return VariantTable(file, compression, head, top, form, places, (1,), (4, 5), None, form)
+    if width > 7 and all(_has_thick(row) for row in rows):
+        raise InputError(
+            "has places in columns 7 and 8 as well, thickStart and thickEnd, which cannot be lifted",
+            path=file.path,
+            line=above + 1,
+            found=repr(" ".join(rows[0])[:100]),
+            remedy=f"Lift its first six columns: cut -f1-6 {file.path} > FILE.bed.",
+        )
     places = {"chromosome": 0, "position": 1, "end": 2}
     ids = (3,) if width > 3 and _tells_places(head, 3) else ()
     return VariantTable(file, compression, head, top, form, places, ids, (), 5 if width > 5 else None, form)
@@ -293,3 +301,11 @@ def _check_shape(rows: Sequence[Sequence[str]], form: str, path: str, line: int)
             expected=f"{shown}, without a header",
             remedy="If it is a table with a header, give it another name, such as .tsv.",
         )
+
+
+def _has_thick(row: Sequence[str]) -> bool:
+    """Whether columns 7 and 8 of a BED row are an interval within the row's own, as of BED8, 9 and 12."""
+    if not all(row[at].isdecimal() for at in (1, 2, 6, 7)):
+        return False
+    start, end, first, last = (int(row[at]) for at in (1, 2, 6, 7))
+    return start <= first <= last <= end

@@ -116,6 +116,24 @@ def test_bad_tables_and_targets(tmp_path, files, capsys):
     no_leftovers(tmp_path)
 
 
+def test_no_file_is_written_over_another_that_is_given(tmp_path, files, capsys):
+    """As when a pattern finds the outputs of the run before, or --out is given the chain file."""
+    there, _, table = files
+    (tmp_path / "gwas.hg38.tsv").write_text(table.read_text())
+    run_it = ["variants", "lift", "--chain", there, table]
+    before = snapshot(tmp_path)
+    same = tmp_path / "same.tsv"
+    for more in (
+        [tmp_path / "gwas.hg38.tsv"],
+        ["--out", there],
+        ["--out", same, "--report", same],
+        ["--unmapped", same, "--report", same],
+        ["--out", same, "--report", table],
+    ):
+        refused(run(capsys, *run_it, *more), "must be different files", code=2)
+        assert snapshot(tmp_path) == before
+
+
 def test_help_needs_no_numerics():
     code = (
         "import sys; from gputwas.cli.main import main; main(['variants', 'lift', '--help']); "

@@ -158,15 +158,20 @@ def test_quoted_cells_and_windows_line_ends(lifted):
     assert out == ['"chr","pos","name"', '1,151,"one, two"', '1,152,"say ""a"""']
 
 
-def test_gwas_vcf(lifted):
+def test_gwas_vcf(lifted, caplog):
     text = (
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tgwas\n"
-        "1\t401\trs1\tA\tG\t.\tPASS\tAF=.1\tES:SE\t1:2\n1\t402\trs2\tA\tG,C\t.\tPASS\tAF=.1\tES:SE\t1:2\n"
+        "1\t401\trs1\tA\tG\t.\tPASS\tAF=.1\tES:SE\t1:2\n1\t402\trs2\tA\tG,CT\t.\tPASS\tAF=.1\tES:SE\t1:2\n"
+        "1\t403\trs3\tA\tG,c\t.\tPASS\tAF=.1\tES:SE\t1:2\n1\t101\trs4\tA\tG,C\t.\tPASS\t.\tES:SE\t1:2\n"
     )
     out, lost, _ = lifted(text, "in.vcf")
     assert out[0] == "##fileformat=VCFv4.2"
-    assert out[2:] == ["1\t900\trs1\tT\tC\t.\tPASS\tAF=.1\tES:SE\t1:2"]
-    assert lost[2].endswith("\treversed_indel")
+    assert [line.split("\t")[1:5] for line in out[2:]] == [
+        ["900", "rs1", "T", "C"], ["898", "rs3", "T", "C,g"], ["151", "rs4", "A", "G,C"]
+    ]  # fmt: skip
+    assert out[2].endswith("\t.\tPASS\tAF=.1\tES:SE\t1:2")
+    assert [line.split("\t")[2] for line in lost[2:]] == ["rs2"] and lost[2].endswith("\treversed_indel")
+    assert "END= and the like in INFO are left as they are" in caplog.text
 
 
 def test_bim(lifted):
@@ -294,11 +299,13 @@ def test_identifiers_that_name_another_build(lifted):
     [
         ("in.bed", b"\x6c\x1b\x01abc", "holds genotypes, no places"),
         ("in.bed", "chr\tstart\tend\nchr1\t1\t2\n", "is no BED file"),
+        ("in.bed", "chr1\t100\t120\ta\t0\t+\t105\t110\n", "thickStart and thickEnd.*cut -f1-6"),
         ("in.bim", "1 rs1 101 A G\n", "is no .bim file"),
         ("in.bim", "\n", "is no .bim file"),
         ("in.tsv", "", "is empty"),
         ("in.tsv", "rsid\tbeta\nrs1\t2\n", "no column found for the chromosome and position"),
         ("in.tsv", "chr\tpos\tbp\n1\t2\t2\n", "two columns could be the position"),
+        ("in.tsv", "chr\tpos\tA1\n1\t101\n1\t102\n", "all 2 rows have another number of cells .*--separator"),
         ("in.tsv", b"PAR1\x15\x00", "Parquet"),
         ("in.tsv", b"chr\tpos\tname\n1\t101\t\xff\n", "not UTF-8"),
         ("in.tsv.gz", gzip.compress(b"chr\tpos\n1\t101\n" * 9000)[:-20], "cut short"),
@@ -312,10 +319,16 @@ def test_bad_files(lifted, tmp_path, name, text, words):
 
 def test_a_file_is_not_written_over_itself(lifted, tmp_path, liftover):
     text = "chr\tpos\n1\t101\n"
-    for out in ("in.tsv", "./in.tsv", "lost"):
+    for out in ("in.tsv", "./in.tsv", "lost", "hg19ToHg38.over.chain"):
         with pytest.raises(UsageError, match="must be different files"):
             lifted(text, out=out)
     assert (tmp_path / "in.tsv").read_text() == text
+    assert (tmp_path / "hg19ToHg38.over.chain").read_text() == CHAIN
+
+
+def test_columns_of_a_bed_that_are_no_places_are_kept(lifted):
+    out, _, _ = lifted("chr1\t100\t110\ta\t0\t+\t7\t109\nchr1\t101\t109\tb\t0\t+\t103\t5\n", "in.bed")
+    assert out == ["chr1\t150\t160\ta\t0\t+\t7\t109", "chr1\t151\t159\tb\t0\t+\t103\t5"]
 
 
 @pytest.mark.parametrize(
