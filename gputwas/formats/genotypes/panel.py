@@ -106,8 +106,8 @@ class JoinedGenotypes(GenotypePanel):
                     path=other.paths[0],
                     found=_difference(other.samples, first.samples),
                     expected=f"{len(first.samples)} samples as in {first.paths[0]}",
-                    remedy="Keep the samples that all files have, with a keep file or plink2 --keep, or leave "
-                    "this file out: in some releases X, Y and MT have other samples.",
+                    remedy="Keep the samples that all files have, with a keep file or plink2 --keep, or "
+                    "leave this file out: in some releases X, Y and MT have other samples.",
                 )
         super().__init__(
             [path for panel in panels for path in panel.paths],
