@@ -178,8 +178,8 @@ def lift_file(
     label = _label(table, source, target)
     if table.dialect == "vcf":
         log.warning(
-            "%s: the lines ## above its rows, and END= and the like in INFO are left as they are, which may be "
-            "places and lengths of the old build",
+            "%s: the lines ## above its rows, and END= and the like in INFO are left as they are, which may "
+            "be places and lengths of the old build",
             table.path,
         )
     report = LiftReport(table.path, out)
