@@ -135,7 +135,7 @@ def _find(name: str) -> list[str]:
             expected=f"{_FORMATS}, by its name with or without the suffix",
             remedy=f"This is a folder: name the files in it, such as {inside}."
             if os.path.isdir(name)
-            else None,
+            else f"Of one file per chromosome, write {PLACEHOLDER} where their names have the chromosome.",
         ) from None
 
 

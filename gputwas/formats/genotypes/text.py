@@ -28,6 +28,7 @@ _PVAR = {
     "ALT": "effect_allele",
 }
 _BLOCK_BYTES = 4 << 20
+_NO_SINGLE_SPACES = (b"  ", b" \n", b"\n ", b"\t", b"\r", b"\f", b"\v")
 
 
 def read_variants(path: str, *, header: bool) -> pa.Table:
@@ -100,8 +101,10 @@ def _parse(data: bytes, layout: tuple[str, ...], path: str, line: int) -> pa.Tab
         with contextlib.suppress(pa.ArrowInvalid):
             table = _parse_fast(data, "\t", layout)
             return _trimmed(table) if b" " in data else table  # INFO of a .pvar may hold blanks
-    # runs of spaces, or spaces and tabs mixed: make them one space, as a split on whitespace would
-    text = re.sub(rb" ?\n ?", b"\n", re.sub(rb"[ \t\r\f\v]+", b" ", data)).lstrip(b" ")
+    text = data
+    if data.startswith(b" ") or any(mixed in data for mixed in _NO_SINGLE_SPACES):
+        # make them one space, as a split on whitespace would
+        text = re.sub(rb" ?\n ?", b"\n", re.sub(rb"[ \t\r\f\v]+", b" ", data)).lstrip(b" ")
     try:
         return _parse_fast(text, " ", layout)
     except pa.ArrowInvalid as error:

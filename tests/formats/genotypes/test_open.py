@@ -66,6 +66,7 @@ def test_samples_that_differ_between_files(layout: Path) -> None:
     ("name", "words"),
     [
         ("absent", "no genotypes there"),
+        ("1000G.EUR.{chr}", r"no genotypes there.* write \{chromosome\} where their names have"),
         ("absent.{chromosome}", "no genotypes there"),
         ("absent*", "no genotypes there"),
         ("absent.bed", r"absent\.bed: no such file"),

@@ -66,6 +66,19 @@ def test_chromosome_codes_case_and_missing_words(tmp_path: Path) -> None:
     assert panel.variants["position"].to_pylist() == list(range(len(codes)))
 
 
+@pytest.mark.parametrize(
+    "row", ["1 rs1 0 100 A G", "  1  rs1 0 100 A G ", "1\trs1 0\t100 A G", "1 rs1 0 100 A G\r"]
+)
+@pytest.mark.parametrize("end", ["\n", "", "\n\n", "\n 1 rs2 0 200 C T\n"])
+def test_white_space_of_any_kind(tmp_path: Path, row: str, end: str) -> None:
+    n_rows = 2 if "rs2" in end else 1
+    panel = open_genotypes(write(tmp_path, BED[:3] + ALL_CODES * n_rows, row + end, FAM))
+    cells = [list(variant.values()) for variant in panel.variants.to_pylist()]
+    assert cells == [["rs1", "1", 100, "A", "G"], ["rs2", "1", 200, "C", "T"]][:n_rows]
+    with pytest.raises(InputError, match="malformed row"):  # a cell that is lacking is not an empty one
+        open_genotypes(write(tmp_path, BED, " 1 rs1 0 100 A\n", FAM))
+
+
 def test_empty_cells_are_missing(tmp_path: Path) -> None:
     panel = open_genotypes(write(tmp_path, BED, "1\t\t0\t100\t\t\n", FAM))
     names = ("variant_id", "effect_allele", "other_allele")
