@@ -93,11 +93,11 @@ def truncate(correlation: Array, cutoff: Cutoff, regularization: float = 0.0) ->
     Parameters
     ----------
     correlation : (genes, tissues, tissues) floating, symmetric and finite; at least one tissue.
-    regularization : added to the diagonal before the inverse, not before the cut-off is taken.
+    regularization : added to the diagonal before the inverse, not before the cut-off is taken; 0 or above.
 
     Raises
     ------
-    ValueError : not a batch of square matrices.
+    ValueError : not a batch of square matrices, or a regularization that is negative or no number.
 
     Notes
     -----
@@ -116,6 +116,8 @@ def truncate(correlation: Array, cutoff: Cutoff, regularization: float = 0.0) ->
     xp = array_namespace(correlation)
     if correlation.ndim != 3 or correlation.shape[1] != correlation.shape[2] or correlation.shape[1] == 0:
         raise ValueError(f"correlations must be (genes, tissues, tissues), not {correlation.shape}")
+    if not 0 <= regularization < math.inf:
+        raise ValueError(f"regularization must be a number of 0 or above, not {regularization}")
     ascending, vectors = xp.linalg.eigh(correlation)  # vectors in columns
     raw = xp.flip(ascending, axis=1)
     shifted = raw + regularization

@@ -14,6 +14,7 @@ nearly equal tissues agrees to 1e-15 of eigen_max, not in its digits.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -39,8 +40,9 @@ from gputwas.study.dropin_multixcan_inputs import (
     read_scores,
     read_tissue_models,
     trimmed,
+    turned_snps,
 )
-from gputwas.study.dropin_multixcan_table import joint_table, write_joint_table
+from gputwas.study.dropin_multixcan_table import JointStatus, joint_table, write_joint_table
 from gputwas.study.dropin_words import in_words_of
 
 __all__ = ["SMultiXcanOptions", "SMultiXcanReport", "smultixcan_command"]
@@ -90,6 +92,8 @@ class SMultiXcanOptions(GwasFlags):
         self.cutoff()
         if (self.snp_covariance is None) == (self.model_product is None):
             raise UsageError("give either --snp_covariance or --model_product")
+        if self.regularization is not None and not 0 <= self.regularization < math.inf:
+            raise UsageError(f"--regularization must be a number of 0 or above, not {self.regularization}")
         if self.MAX_M is not None and self.MAX_M < 1:
             raise UsageError(f"--MAX_M must be at least 1, not {self.MAX_M}")
         if self.model_product is None and self.cleared_snps is None:
@@ -181,6 +185,11 @@ def _compute(options: SMultiXcanOptions) -> tuple[pa.Table, Counter[str]]:
         options.cutoff(),
         options.regularization or 0.0,
     )
+    if pc.all(pc.equal(table["status"], JointStatus.NO_METAXCAN_RESULTS)).as_py():
+        log.warning(
+            "no gene was tested, none has a result of S-PrediXcan; if ids have a version (ENSG1.2) in one "
+            "file and none in another, give --trimmed_ensemble_id"
+        )
     return table, left_out
 
 
@@ -203,6 +212,13 @@ def _genes(
             permissive=options.permissive_model_product,
         )
     _compare_tissues(options, scores, models)
+    if turned := turned_snps(models):
+        log.warning(
+            "models disagree about the effect allele of %s (%s): their weights are multiplied as they are, "
+            "as the reference program does, so correlations of tissues may have the wrong sign; "
+            "`gputwas multixcan` turns them",
+            "1 SNP" if len(turned) == 1 else f"{len(turned)} SNPs", ", ".join(turned[:3]),
+        )  # fmt: skip
     snps = _snps(options, models)
     covariances = read_covariances(str(options.snp_covariance))
     return genes_of_covariance(covariances, snps, models, scores, trim=options.trimmed_ensemble_id)

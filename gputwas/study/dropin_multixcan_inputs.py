@@ -28,7 +28,7 @@ from gputwas.study.dropin_multixcan_names import files_by_tissue, model_tissue, 
 
 __all__ = [
     "TissueScores", "gwas_model_snps", "model_files", "read_columns", "read_scores", "read_tissue_models",
-    "trimmed",
+    "trimmed", "turned_snps",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,21 @@ def trimmed(genes: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return pc.replace_substring_regex(genes, r"(?s)\..*", "")
 
 
+def _variants(models: Sequence[TissueModels]) -> pa.Table:
+    """variant_id, effect_allele, other_allele of all weights, each combination once."""
+    names = ["variant_id", "effect_allele", "other_allele"]
+    rows = pa.concat_tables([one.weights.select(names) for one in models])
+    return rows.group_by(names, use_threads=False).aggregate([]).select(names).combine_chunks()
+
+
+def turned_snps(models: Sequence[TissueModels]) -> list[str]:
+    """Ids, sorted, of SNPs whose effect allele in one model is the other allele in another."""
+    ids, effect, other = (column.combine_chunks() for column in _variants(models).columns)
+    keys = [pc.binary_join_element_wise(ids, *pair, "\t") for pair in ((effect, other), (other, effect))]
+    turned = pc.and_(pc.is_in(keys[1], value_set=keys[0]), pc.not_equal(effect, other))
+    return sorted(pc.unique(ids.filter(turned)).to_pylist())
+
+
 def gwas_model_snps(flags: GwasFlags, models: Sequence[TissueModels]) -> pa.Array:
     """Ids of model SNPs that the GWAS names with alleles that fit, whether or not their z is finite.
 
@@ -146,9 +161,7 @@ def gwas_model_snps(flags: GwasFlags, models: Sequence[TissueModels]) -> pa.Arra
     ------
     InputError : there is none, or the GWAS cannot be read.
     """
-    names = ["variant_id", "effect_allele", "other_allele"]
-    panel = pa.concat_tables([one.weights.select(names) for one in models])
-    panel = panel.group_by(names, use_threads=False).aggregate([]).select(names).combine_chunks()
+    panel = _variants(models)
     wanted = PanelIndex(panel)
     seen = PanelFilter(wanted)
     reader = gwas_reader(flags, seen)

@@ -50,6 +50,8 @@ def refused(
         (("--gwas_file", "x"), {"snps": False}, "name where z comes from"),
         (("--gwas_file", "x", "--gwas_folder", "y"), {"snps": False}, "either --gwas_file or --gwas_folder"),
         (("--MAX_M", "0"), {}, "--MAX_M must be at least 1"),
+        (("--regularization", "nan"), {}, "--regularization must be a number of 0 or above, not nan"),
+        (("--regularization", "-1"), {}, "--regularization must be a number of 0 or above, not -1"),
         (("--metaxcan_filter", "*csv"), {}, "--metaxcan_filter '*csv' is not a regular expression"),
         (("--models_name_pattern", "("), {}, "--models_name_pattern '(' is not a regular expression"),
     ],

@@ -158,6 +158,12 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         truncate(np.zeros(shape), CUTOFFS[0])
 
 
+@pytest.mark.parametrize("regularization", [-1.0, float("nan"), float("inf")])
+def test_a_regularization_that_means_nothing(regularization: float) -> None:
+    with pytest.raises(ValueError, match="regularization must be a number of 0 or above"):
+        truncate(np.eye(2)[None], CUTOFFS[0], regularization)
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -333,12 +335,28 @@ def test_names_by_patterns_and_filters(tmp_path: Path, trait: Trait) -> None:
     assert len(expect(tmp_path / "out.tsv", trait)) == 8
 
 
-def test_ids_without_their_version(tmp_path: Path, trait: Trait) -> None:
+def test_snps_whose_alleles_are_exchanged_in_a_model_are_said(
+    tmp_path: Path, trait: Trait, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_trait(tmp_path, trait)
+    assert smultixcan(tmp_path) == 0
+    assert "disagree" not in capsys.readouterr().err
+    snp = min(trait.weights["G01.1"]["Lung"])
+    with closing(sqlite3.connect(tmp_path / "models" / "TW_Lung_0.5.db")) as models:
+        models.execute("update weights set ref_allele = 'C', eff_allele = 'A' where rsid = ?", (snp,))
+        models.commit()
+    assert smultixcan(tmp_path, "--overwrite") == 0
+    assert f"models disagree about the effect allele of 1 SNP ({snp})" in capsys.readouterr().err
+    expect(tmp_path / "out.tsv", trait)  # the reference's numbers all the same
+
+
+def test_ids_without_their_version(tmp_path: Path, trait: Trait, capsys: pytest.CaptureFixture[str]) -> None:
     write_trait(tmp_path, trait)
     for path in (tmp_path / "results").iterdir():
         path.write_text(path.read_text().replace(".1,N,", ",N,"))
     assert smultixcan(tmp_path) == 0
     assert {row["status"] for row in table(tmp_path / "out.tsv").values()} == {"-2"}
+    assert "no gene was tested" in capsys.readouterr().err
     assert smultixcan(tmp_path, "--trimmed_ensemble_id", out="trimmed.tsv") == 0
     for name in ("weights", "covariance", "names"):
         setattr(trait, name, {gene[:-2]: value for gene, value in getattr(trait, name).items()})
