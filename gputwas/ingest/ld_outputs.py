@@ -24,7 +24,7 @@ from gputwas.formats.triangles import Triangles
 from gputwas.ingest.ld_align import Fate
 from gputwas.ingest.ld_check import FATE_WORDS, check_used
 from gputwas.ingest.ld_report import LdReport, TissueLdReport
-from gputwas.ingest.ld_sink import GroupTriangles, TriangleSink, as_source, split_piece
+from gputwas.ingest.ld_sink import GroupTriangles, Spool, TriangleSink, as_source, split_piece
 from gputwas.ingest.ld_tissues import GeneGroups, LdModels, TissueGroups
 from gputwas.ingest.ld_units import Genotypes, Groups, Quality, group_covariances
 from gputwas.ingest.ld_wanted import LdOutputs
@@ -35,6 +35,8 @@ from gputwas.stores.gene_ld import GeneLd
 __all__ = ["LdResult", "compute_outputs"]
 
 log = logging.getLogger(__name__)
+
+_CELLS_AT_A_TIME = 1 << 21  # of triangles on their way from one file to another
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +113,9 @@ def compute_outputs(
     genes = models.genes() if wanted.cross_tissue is not None else None
     if genes is not None:
         groups.append(genes.groups)
-    sink, gene_sink = TriangleSink(n_models), None
+    sink, gene_sink = TriangleSink(n_models, wanted.disk), None
     if genes is not None and wanted.cross_tissue_store is not None:
-        gene_sink = TriangleSink(genes.genes.num_rows)
+        gene_sink = TriangleSink(genes.genes.num_rows, wanted.disk)
     n_genes = 0
     pieces, fates = group_covariances(panel, _joined(groups), quality, backend, budget)
     with _gene_text(models, genes, wanted) as text:
@@ -134,7 +136,7 @@ def compute_outputs(
             check_used(tissue.entries.tissue, fate[tissue.variants], quality, panel)
     gene_ld = None
     if genes is not None and gene_sink is not None:
-        gene_ld = _gene_ld(models, genes, gene_sink)
+        gene_ld = _gene_ld(models, genes, gene_sink, wanted.disk)
     report = _report(models, fate, panel, None if genes is None else n_genes)
     result = LdResult(report, gene_ld, models, sink, starts, panel.paths[0])
     if wanted.text is not None:
@@ -231,19 +233,34 @@ def _counted_otherwise(models: LdModels) -> int:
     return int(np.count_nonzero(ways.all(axis=0)))
 
 
-def _gene_ld(models: LdModels, genes: GeneGroups, sink: TriangleSink) -> GeneLd:
+def _gene_ld(models: LdModels, genes: GeneGroups, sink: TriangleSink, folder: str) -> GeneLd:
     """Genes by id, those without a SNP left out; in the orientation of the models' panel."""
-    found = sink.of(np.arange(genes.genes.num_rows))
-    some = found.sizes > 0
-    cells = found.sizes * (found.sizes + 1) // 2
+    ld = Spool(folder)
+    entries = []
+    for some in _portions(sink.sizes):
+        found = sink.of(some)
+        entries.append(found.entries)
+        ld.add(found.turned(genes.signs[found.entries]))
+    sizes = sink.sizes[sink.sizes > 0]
     return GeneLd(
         panel=models.panel,
-        genes=genes.genes.filter(pa.array(some)).combine_chunks(),
-        offsets=np.concatenate([[0], np.cumsum(found.sizes[some])]),
-        variants=genes.variants[found.entries].astype(np.int32),
-        ld_offsets=np.concatenate([[0], np.cumsum(cells[some])]),
-        ld=found.turned(genes.signs[found.entries]),
+        genes=genes.genes.filter(pa.array(sink.sizes > 0)).combine_chunks(),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        variants=genes.variants[np.concatenate([np.empty(0, np.int64), *entries])].astype(np.int32),
+        ld_offsets=np.concatenate([[0], np.cumsum(sizes * (sizes + 1) // 2)]),
+        ld=ld.array(),
     )
+
+
+def _portions(sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """Groups, some at a time, so that their triangles take little memory; at least one."""
+    ends = np.cumsum(sizes * (sizes + 1) // 2)
+    start = 0
+    while start < len(sizes):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _CELLS_AT_A_TIME, "right")))
+        yield np.arange(start, stop)
+        start = stop
 
 
 def _report(models: LdModels, fate: np.ndarray, panel: Genotypes, n_genes: int | None) -> LdReport:

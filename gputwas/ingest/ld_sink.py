@@ -1,22 +1,27 @@
 """Keeps the covariances of groups as they are computed, and gives them as those of a tissue or of all genes.
 
 In: pieces from `group_covariances`. Out: packed triangles of chosen groups with the entries they stand for.
+What is kept lies in a file without a name: covariances of genes across tissues may be more than the memory.
 """
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
 
+from gputwas.files import disk_errors
 from gputwas.formats.covariance import Covariances
 from gputwas.formats.covariance_text import triangle_pairs
 from gputwas.formats.triangles import Triangles
 from gputwas.ingest.ld_units import Piece, ranges
 
-__all__ = ["GroupTriangles", "TriangleSink", "as_source", "split_piece"]
+__all__ = ["GroupTriangles", "Spool", "TriangleSink", "as_source", "split_piece"]
 
 _WORTH_COMPILED = 1 << 20  # cells of triangles
+_ALIGNMENT = 64  # bytes; `write_arrays` takes an array as it is, if it is followed by zeros up to there
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,45 +64,88 @@ class GroupTriangles:
         return GroupTriangles(sizes, self.entries[keep], self.values[keep[first] & keep[second]])
 
 
+class Spool:
+    """Numbers that are written one after the other and then read as one array.
+
+    Parameters
+    ----------
+    folder : where their file is; it has no name, so nothing stays of it, whatever ends the process. None for
+        the system's folder of temporary files.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder or tempfile.gettempdir()
+        self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - lives as long as the spool
+        weakref.finalize(self, self._file.close)  # a map of it stays
+        self._size = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Append float64 values.
+
+        Raises
+        ------
+        ResourceError
+            If the disk is full.
+        """
+        with disk_errors(self._folder):
+            self._file.write(np.ascontiguousarray(values, dtype=np.float64).data)
+        self._size += len(values)
+
+    def array(self) -> np.ndarray:
+        """All values, float64 (values,), mapped into memory; add nothing more afterwards."""
+        if not self._size:
+            return np.empty(0)
+        with disk_errors(self._folder):
+            self._file.write(bytes(-8 * self._size % _ALIGNMENT))
+            self._file.flush()
+        return np.memmap(self._file, np.float64, "r")[: self._size]
+
+
 class TriangleSink:
     """Collects the pieces of a number of groups, in any order.
 
     Parameters
     ----------
     n_groups : number of groups, of which each must come once.
+    folder : see `Spool`.
+
+    Attributes
+    ----------
+    sizes : int64 (groups,): entries of each that have covariances, as far as its piece has come.
     """
 
-    def __init__(self, n_groups: int) -> None:
-        self._sizes = np.zeros(n_groups, dtype=np.int64)
+    def __init__(self, n_groups: int, folder: str | None = None) -> None:
+        self.sizes = np.zeros(n_groups, dtype=np.int64)
         self._entry_starts = np.zeros(n_groups, dtype=np.int64)
         self._cell_starts = np.zeros(n_groups, dtype=np.int64)
         self._entries: list[np.ndarray] = []
-        self._values: list[np.ndarray] = []
+        self._spool = Spool(folder)
+        self._values: np.ndarray | None = None
         self._n_entries = self._n_cells = 0
 
     def add(self, piece: Piece) -> None:
         """Keep a piece."""
         sizes = piece.sizes
         cells = sizes * (sizes + 1) // 2
-        self._sizes[piece.groups] = sizes
+        self.sizes[piece.groups] = sizes
         self._entry_starts[piece.groups] = self._n_entries + np.cumsum(sizes) - sizes
         self._cell_starts[piece.groups] = self._n_cells + np.cumsum(cells) - cells
         self._entries.append(piece.entries)
-        self._values.append(piece.triangles)
+        self._spool.add(piece.triangles)
         self._n_entries += len(piece.entries)
         self._n_cells += len(piece.triangles)
 
     def of(self, groups: np.ndarray) -> GroupTriangles:
-        """Covariances of some groups, in the order asked for."""
-        if len(self._values) != 1:
+        """Covariances of some groups, in the order asked for; when all pieces have been added."""
+        if self._values is None:
             self._entries = [np.concatenate([np.empty(0, np.int64), *self._entries])]
-            self._values = [np.concatenate([np.empty(0), *self._values])]
-        sizes = self._sizes[groups]
+            self._values = self._spool.array()
+        sizes = self.sizes[groups]
         cells = sizes * (sizes + 1) // 2
         return GroupTriangles(
             sizes,
             self._entries[0][ranges(self._entry_starts[groups], sizes)],
-            self._values[0][ranges(self._cell_starts[groups], cells)],
+            self._values[ranges(self._cell_starts[groups], cells)],
         )
 
 

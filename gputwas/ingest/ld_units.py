@@ -136,7 +136,7 @@ def group_covariances(
     per_row = 8 * len(panel.samples) * _COPIES
     units_that_fit(budget, 0, per_row * largest, most=1, what=f"gene of {largest:,} SNPs")
     block = _BLOCK_VALUES_CUDA if backend.name == "cupy" else _BLOCK_VALUES
-    wanted = max(largest, block // max(len(panel.samples), 1))
+    wanted = max(largest, block // max(len(panel.samples), largest))  # few samples: triangles are larger
     most_rows = units_that_fit(budget, 0, per_row, most=wanted)
     return _pieces(panel, groups, quality, backend, fates, most_rows), fates
 

@@ -62,6 +62,14 @@ class LdOutputs:
             return None
         return os.fspath(self.cross_tissue)
 
+    @property
+    def disk(self) -> str:
+        """A folder that is there already, on the disk of an output: for files while it is being made."""
+        folder = os.path.abspath(next(p for p in (self.cross_tissue, self.store, self.text) if p is not None))
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        return folder
+
     def text_file(self, tissue: str) -> str:
         """Covariance file of a tissue."""
         assert self.text is not None

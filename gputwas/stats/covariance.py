@@ -121,7 +121,7 @@ def covariance_triangles(
     centred : float64 (snps, samples) on the backend's device.
     members : int64 (entries,): rows of `centred`, group by group.
     offsets : int64 (groups + 1,): where each group's entries begin.
-    most_values : dosages gathered at a time, unless a single group has more.
+    most_values : dosages gathered and products made at a time, unless a single group has more.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def _batches(
     padded[sizes > 0] = size_of[np.searchsorted(every, sizes[sizes > 0])]
     for size in np.unique(size_of):
         groups = np.flatnonzero(padded == size)
-        step = max(1, most_values // int(size * samples))
+        step = max(1, most_values // int(size * max(size, samples)))  # products may outgrow the dosages
         for start in range(0, len(groups), step):
             yield int(size), groups[start : start + step]
 

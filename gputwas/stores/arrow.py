@@ -116,9 +116,26 @@ def _padded(array: np.ndarray) -> pa.Array:
     if array.ndim != 1 or array.dtype.kind not in "iuf":
         raise TypeError(f"a column is a one-dimensional array of numbers, not {array.dtype} {array.shape}")
     size = -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
-    buffer = np.zeros(size, dtype=np.uint8)
-    buffer[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8)
+    whole = array.base if isinstance(array.base, np.ndarray) else array
+    if _is_vector_with_padding(whole, array, size):  # perhaps a file that is larger than the memory
+        buffer = whole
+    else:
+        buffer = np.zeros(size, dtype=np.uint8)
+        buffer[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8)
     return pa.Array.from_buffers(pa.from_numpy_dtype(array.dtype), len(array), [None, pa.py_buffer(buffer)])
+
+
+def _is_vector_with_padding(whole: np.ndarray, array: np.ndarray, size: int) -> bool:
+    """Whether `array` begins `whole`, which has `size` bytes and zeros behind it."""
+    return (
+        whole.ndim == 1
+        and whole.dtype == array.dtype
+        and whole.nbytes == size
+        and whole.flags.c_contiguous
+        and array.flags.c_contiguous
+        and array.ctypes.data == whole.ctypes.data
+        and not whole[len(array) :].any()
+    )
 
 
 def write_batch(

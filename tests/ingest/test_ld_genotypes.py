@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import logging
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.genotypes.open import open_genotypes
-from gputwas.ingest import ld_sink
+from gputwas.ingest import ld_outputs, ld_sink, ld_units
 from gputwas.ingest.gene_ld import read_gene_ld
 from gputwas.ingest.ld_genotypes import LdOutputs, Quality, covariance_from_genotypes
 from gputwas.ingest.models import import_models
@@ -234,6 +235,41 @@ def test_across_tissues_as_store_and_text(
         for i, j in itertools.combinations_with_replacement(range(len(snps)), 2):
             assert values[gene, frozenset((ids[snps[i]], ids[snps[j]]))] == got[i, j]
     assert gzip.decompress(text.read_bytes()).startswith(b"GENE\tRSID1\tRSID2\tVALUE\n")
+
+
+def test_covariances_across_tissues_need_not_fit_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go from block to disk; what Python and NumPy hold at once is less than all of them."""
+    genes, size = 40, 200
+    dosages = made_dosages(np.random.default_rng(2), genes * size, 20)
+    table = variants([(f"rs{i}", "1", i, "A", "G") for i in range(len(dosages))])
+    bed = write_plink(tmp_path / "panel", dosages, table)
+    pairs = [("A", "G"), ("G", "A")]
+    rows = [(f"g{999 - i // size}", f"rs{i}", 1.0, *pairs[i % 2]) for i in range(len(dosages))]
+    databases = [write_database(tmp_path / f"JTI_{i}.db", rows[i::2]) for i in range(2)]
+    monkeypatch.setattr(ld_units, "_BLOCK_VALUES", 1 << 14)
+    monkeypatch.setattr(ld_outputs, "_CELLS_AT_A_TIME", 1 << 15)
+    tracemalloc.start()
+    try:
+        covariance_from_genotypes(databases, bed, LdOutputs(cross_tissue=tmp_path / "ld"), backend="numpy")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    gene_ld = read_gene_ld_store(tmp_path / "ld")
+    assert gene_ld.genes["gene"].to_pylist() == [f"g{960 + i}" for i in range(genes)]
+    assert peak < gene_ld.ld.nbytes == 8 * genes * size * (size + 1) // 2
+    effect = np.array(gene_ld.panel["effect_allele"].to_pylist())
+    for number in (0, 17, genes - 1):
+        snps = gene_ld.of_gene(number)
+        rows_of = [int(gene_ld.panel["variant_id"][int(snp)].as_py()[2:]) for snp in snps]
+        sign = np.where(effect[snps] == "A", 1, -1)
+        want = np.cov(dosages[rows_of] * sign[:, None])
+        sd = np.sqrt(np.diag(want))
+        assert np.all(np.abs(gene_ld.matrix(number) - want) <= TOLERANCE * np.outer(sd, sd))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "JTI_0.db", "JTI_1.db", "ld", "panel.bed", "panel.bim", "panel.fam"
+    ]  # fmt: skip
 
 
 def test_two_variants_of_one_id_in_a_gene(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -42,6 +42,20 @@ def test_columns_are_aligned_views(tmp_path: Path, rows: int, names: tuple[str, 
     assert read_schema(tmp_path / "x.arrow").metadata[b"key"] == b"v" * 13
 
 
+@pytest.mark.parametrize("rows", [1, 5, 8, 1001])
+def test_a_vector_with_zeros_behind_it_is_taken_as_it_is(tmp_path: Path, rows: int) -> None:
+    """The same file as from any other vector, whatever stands behind the values."""
+    padded = np.zeros(-(-rows // 8) * 8)
+    padded[:rows] = np.arange(1, rows + 1)
+    write_arrays(tmp_path / "copied.arrow", {"x": padded[:rows].copy()})
+    assert arrow._padded(padded[:rows]).buffers()[1].address == address(padded)
+    write_arrays(tmp_path / "taken.arrow", {"x": padded[:rows]})
+    padded[rows:] = 7
+    write_arrays(tmp_path / "other.arrow", {"x": padded[:rows]})
+    files = {(tmp_path / f"{name}.arrow").read_bytes() for name in ("copied", "taken", "other")}
+    assert len(files) == 1
+
+
 @pytest.mark.parametrize("rows", [0, 1, 16, 21])
 @pytest.mark.parametrize("columns", [1, 2, 7])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
