@@ -14,8 +14,8 @@ from gputwas.errors import ResourceError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The first call of a compiled kernel compiles it; on a busy machine anything may take its time. The fast suite
-# tries fewer examples of a property, the slow one comes back to it (`make test-slow`).
+# The first call of a compiled kernel compiles it; on a busy machine anything may take its time. The fast
+# suite tries fewer examples of a property, the slow one comes back to it (`make test-slow`).
 settings.register_profile("fast", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=150)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
@@ -52,7 +52,12 @@ def kg_eur() -> Path:
 
 @pytest.fixture(
     scope="session",
-    params=["numpy", "array_api_strict", "jax", pytest.param("cupy", marks=pytest.mark.gpu)],
+    params=[
+        "numpy",
+        "array_api_strict",
+        pytest.param("jax", marks=pytest.mark.slow),  # which compiles every shape that a test comes with
+        pytest.param("cupy", marks=pytest.mark.gpu),
+    ],
 )
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every backend in turn; one whose library is missing skips with the library's own message."""

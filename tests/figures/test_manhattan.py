@@ -226,7 +226,6 @@ def test_a_long_axis_is_compressed_and_says_so(significant: Factory) -> None:
     assert "log scale above 12" in manhattan(table, cap=12).axes[0].get_ylabel()
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=30), st.sampled_from(["auto", None, 3.0, 40.0]))
 def test_the_axis_is_monotone_and_reversible(values: list[float], cap: float | str | None) -> None:
     scale = linear_log(np.array(values), cap)

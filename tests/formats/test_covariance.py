@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -184,7 +184,6 @@ def test_absent_file(tmp_path: Path) -> None:
         read_covariances(tmp_path / "a.txt")
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(0, 6), max_size=5), gz=st.booleans())
 def test_written_matrices_are_read_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, seed: int, sizes: list[int], gz: bool
@@ -271,7 +270,6 @@ def test_runs_of_a_triangle_lead_to_the_second_snp(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.id1[runs.starts][runs.partner], table.id2)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 3)), unique=True, max_size=14))
 def test_a_partner_is_the_second_snp_or_there_is_none(keys: list[tuple[int, int, int]]) -> None:
     keys = sorted(keys, key=lambda key: key[0])

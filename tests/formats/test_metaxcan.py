@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -94,7 +94,6 @@ counts = st.none() | st.integers(0, 10**6)
 names = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 
 
-@settings(max_examples=50, deadline=None)
 @given(rows=st.lists(st.tuples(names, *[doubles] * 7, *[counts] * 3), max_size=8))
 def test_written_tables_are_read_back_exactly(tmp_path_factory: pytest.TempPathFactory, rows: list) -> None:
     types = [pa.string(), *[pa.float64()] * 7, *[pa.int64()] * 3]

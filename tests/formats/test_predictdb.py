@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError, ResourceError
@@ -260,7 +260,6 @@ ids = st.text(
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(st.tuples(ids, numbers), max_size=20),
     genes=st.lists(st.tuples(ids, st.none() | numbers), max_size=5, unique_by=lambda row: row[0]),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -59,7 +59,6 @@ def test_an_empty_table_and_a_single_row() -> None:
     assert as_text(name).to_pylist() == ["only"] and list(value) == [1.5]  # type: ignore
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.none() | st.text(max_size=5), st.none() | st.floats(allow_nan=False)), max_size=8)
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -116,7 +116,6 @@ def test_damage_gives_the_same_bytes_and_the_same_error(tmp_path, small_runs, ca
         assert alone[1] is not None, "the case is one"
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.sampled_from(["bgzf", "gzip", "end"]), min_size=1, max_size=6),
     st.integers(1, 70_000),

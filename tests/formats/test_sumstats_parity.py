@@ -56,7 +56,7 @@ def files(draw):
     return "\n".join(lines) + draw(st.sampled_from(["", "\n"]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=files(), separator=st.sampled_from([None, "\t"]), every_blank=st.booleans())
 @example(text="\t".join(NAMES) + "\nrs0\tA\tG\t0.1\t0.2\nrs1\tA\t\tG\t0.5", separator=None, every_blank=False)
 @example(text="\t".join(NAMES) + "\nrs0\tA\tG\t0.1\t0.2\nrs1\tA\tG\t0.5\t", separator="\t", every_blank=False)

@@ -75,7 +75,7 @@ def test_plain_text_named_gz_is_read_with_a_warning(tmp_path, caplog):
     assert "not compressed in spite of its name" in caplog.text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     count=st.integers(1, 200),
     size=st.integers(1, 3000),

@@ -137,7 +137,7 @@ def files(draw: st.DrawFn) -> tuple[bytes, int]:
     return (body + draw(st.sampled_from(["", end]))).encode(), draw(st.integers(40, 2000))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files(), st.lists(st.sampled_from(IDS), unique=True, min_size=1), st.booleans())
 def test_any_file_is_read_as_the_ordinary_way_reads_it(tmp_path: Path, file, ids, parity) -> None:
     path = tmp_path / "any.txt"
@@ -151,7 +151,7 @@ def test_any_file_is_read_as_the_ordinary_way_reads_it(tmp_path: Path, file, ids
     assert_alike(path, ids, **options)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files(), st.lists(st.sampled_from(IDS), unique=True, min_size=1), st.data())
 def test_a_file_of_a_known_kind_gives_its_own_numbers_or_none(tmp_path: Path, file, ids, data) -> None:
     path = tmp_path / "first.txt"
@@ -168,6 +168,10 @@ def test_a_file_of_a_known_kind_gives_its_own_numbers_or_none(tmp_path: Path, fi
         place = data.draw(st.integers(len(BIG40) + 30, max(len(BIG40) + 30, len(other) - 1)))
         if place < len(other):
             other[place] = data.draw(st.sampled_from(b"0123456789ACGT \t\n"))
+    try:
+        other.decode()
+    except UnicodeDecodeError:
+        return  # text of rows that are not wanted is not checked, see the test of it
     path.write_bytes(bytes(other))
     expected = outcome(path, Ordinary(ids), block_bytes=file[1])
     try:
@@ -359,7 +363,6 @@ def test_bytes_that_are_no_text_matter_to_a_scan_in_wanted_rows_only(tmp_path: P
         assert sum(batch.num_rows for batch in reader_of(path, Scanning(ids))) == len(ids)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(numbers, st.text("0123456789.eE+-", max_size=24)), min_size=1, max_size=30))
 def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
     data = np.frombuffer(("\t".join(cells) + "\n").encode(), np.uint8)

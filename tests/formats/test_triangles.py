@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -51,7 +51,6 @@ def as_text(tissue: list[tuple[str, list[str], list[float]]], separator: str) ->
     return "".join(lines)
 
 
-@settings(deadline=None)
 @given(tissues(), st.sampled_from(" \t"), st.sampled_from([48, 200, 1 << 20]))
 def test_reads_what_the_ordinary_way_reads(
     tmp_path_factory: pytest.TempPathFactory, tissue: list, separator: str, block: int

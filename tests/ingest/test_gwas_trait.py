@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError, UsageError
@@ -266,7 +266,6 @@ def outcome(panel, rows, mode="strict"):
     return found.z.tobytes(), found.beta.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
 @given(files(), st.data())
 def test_turned_alleles_order_and_strand_change_nothing(case, data):
     panel, rows = case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -120,7 +120,6 @@ BASES = st.sampled_from("ACGT")
 PAIRS = st.tuples(BASES, BASES).filter(lambda pair: pair[0] != pair[1])
 
 
-@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), PAIRS), min_size=1, max_size=8),
     st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), PAIRS), max_size=9),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.backends.choose import Backend, choose_backend
@@ -122,7 +122,6 @@ def test_the_rarest_that_is_allowed_is_so_whichever_allele_is_counted() -> None:
             assert Quality(maf * (1 + 1e-6)).fates(counted, none, none + 1).tolist() == [Fate.BELOW_MAF] * 2
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_any_groups_in_any_memory(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.backends.choose import Backend, choose_backend
@@ -107,7 +107,6 @@ def test_counting_the_other_allele_turns_the_sign_only() -> None:
     np.testing.assert_allclose(two, one * np.outer(sign, sign), rtol=0, atol=1e-15)
 
 
-@settings(max_examples=40)
 @given(st.data())
 def test_any_groups_of_any_dosages(data: st.DataObject) -> None:
     backend = choose_backend("numpy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.backends.choose import Backend, choose_backend
@@ -42,14 +42,12 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(count_overlaps(*packed), want)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=20))
 def test_bits_are_counted_as_python_does(words: list[int]) -> None:
     got = count_bits(np.array(words, dtype=np.uint32))
     np.testing.assert_array_equal(got, [word.bit_count() for word in words])
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.booleans(), max_size=70))
 def test_bits_lie_where_they_are_said_to_lie(flags: list[bool]) -> None:
     (words,) = pack_membership(np.array([flags], dtype=bool).reshape(1, -1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
@@ -42,7 +42,6 @@ def test_ranks_equal_scipys(backend: Backend, rows: int, dtype: str) -> None:
     np.testing.assert_array_equal(backend.to_numpy(got), scipy_ranks(values))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.nan]), min_size=1, max_size=40))
 def test_any_column_is_ranked_as_by_scipy(column: list[float]) -> None:
     values = np.array(column)[:, None]

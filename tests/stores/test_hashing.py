@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -59,7 +59,6 @@ def test_missing_file(tmp_path: Path) -> None:
         hash_file(tmp_path)
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(0, 12))
 def test_chunks_slices_and_encodings_do_not_count(
     rows: list[tuple[object, object, object]], cut: int
@@ -74,7 +73,6 @@ def test_chunks_slices_and_encodings_do_not_count(
     assert digest(table.set_column(0, "a", text.dictionary_encode())) == expected
 
 
-@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_different_tables_have_different_digests(
     first: list[tuple[object, object, object]], second: list[tuple[object, object, object]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -15,7 +15,6 @@ PORTABLE = set(string.ascii_letters + string.digits + "_-.%~")
 NAMES = st.text(min_size=1, max_size=400) | st.text("ab./~%", min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(NAMES)
 @example(".")
 @example("..")
@@ -29,7 +28,6 @@ def test_portable(name: str) -> None:
     assert 0 < len(stem) <= 180
 
 
-@settings(deadline=None)
 @given(NAMES, NAMES)
 @example("a~b", "a%7Eb")
 @example("x" * 181, "x" * 182)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
@@ -34,7 +34,6 @@ def make(rows: Rows) -> pa.Table:
     )
 
 
-@settings(deadline=None)
 @given(VARIANTS, VARIANTS)
 def test_map_equals_a_plain_search(stored: Rows, wanted: Rows) -> None:
     found = map_panel(make(stored), make(wanted))
@@ -52,7 +51,6 @@ def test_map_equals_a_plain_search(stored: Rows, wanted: Rows) -> None:
     assert found.found == sum(turn != 0 for turn in sign)
 
 
-@settings(deadline=None)
 @given(VARIANTS)
 def test_valid_panels_pass_and_map_to_themselves(rows: Rows) -> None:
     panel = make(rows)

@@ -107,7 +107,7 @@ def count_replacements(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return calls
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_when_a_file_is_put_in_place(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -124,6 +124,7 @@ def test_killed_when_a_file_is_put_in_place(
         assert AssociationStore.open(out).is_complete
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(folder: Path, tmp_path: Path) -> None:
     """Every life puts five files in place, fewer than a block has; the run still comes to its end."""
     out = tmp_path / "out"

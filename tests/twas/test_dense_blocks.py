@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.backends.choose import Backend, choose_backend
@@ -112,7 +112,6 @@ def test_snp_listed_twice_counts_twice() -> None:
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 400), st.integers(1, 12))
 def test_every_model_lies_wholly_in_one_window(seed: int, most_width: int, most_models: int) -> None:
     operator = genome_models(seed % 1000, models=40)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.variants.align import (
@@ -167,7 +167,6 @@ snp_rows = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(snp_rows, st.sampled_from(["parity", "strict"]))
 def test_turning_alleles_together_with_z_changes_nothing(rows, mode):
     before = run([(*p, *g) for p, g, _, _ in rows], mode=mode)
@@ -177,7 +176,6 @@ def test_turning_alleles_together_with_z_changes_nothing(rows, mode):
     np.testing.assert_array_equal(before.sign * z, after.sign * np.where(turned, -z, z))
 
 
-@settings(max_examples=60, deadline=None)
 @given(snp_rows)
 def test_complementing_non_palindromic_rows_changes_nothing_for_them(rows):
     plain = [(p, g, c) for p, g, _, c in rows if g in PLAIN]
@@ -186,7 +184,6 @@ def test_complementing_non_palindromic_rows_changes_nothing_for_them(rows):
     assert before.sign.tolist() == after.sign.tolist()
 
 
-@settings(max_examples=40, deadline=None)
 @given(snp_rows, st.randoms())
 def test_order_of_rows_changes_nothing(rows, random):
     order = list(range(len(rows)))

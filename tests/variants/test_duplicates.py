@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.variants.align import Alignment, Reason
@@ -88,7 +88,6 @@ def outcome(rows, mode):
     return {int(index[i]): z[i] * sign[i] for i in kept}, sorted(r for r in reason if r > 1)
 
 
-@settings(max_examples=150, deadline=None)
 @given(rows, st.randoms())
 def test_strict_does_not_depend_on_the_order_of_rows(rows, random):
     shuffled = list(rows)
@@ -96,7 +95,6 @@ def test_strict_does_not_depend_on_the_order_of_rows(rows, random):
     assert outcome(rows, "strict") == outcome(shuffled, "strict")
 
 
-@settings(max_examples=100, deadline=None)
 @given(rows)
 def test_parity_equals_a_dictionary_filled_in_file_order(rows):
     expected = {i: z * s for i, z, s in rows if s and np.isfinite(z)}

@@ -89,7 +89,6 @@ def chain_files(draw):
     return text or chain_text(("chr1", 61, 0), ("chr1", 61, 0), [(5, 0, 0)])
 
 
-@settings(max_examples=100, deadline=None)
 @given(chain_files())
 def test_every_position_of_small_chains(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("chain") / "a.chain"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.variants.align import Reason
@@ -20,7 +20,6 @@ def by_hand(panel, wanted):
     return [(r, p) for r, w in enumerate(wanted) for p, x in enumerate(panel) if w is not None and w == x]
 
 
-@settings(max_examples=200, deadline=None)
 @given(ids, ids)
 def test_finds_what_a_double_loop_finds(panel, wanted):
     rows, panel_rows = VariantIndex(pa.array(panel, pa.string())).find(pa.array(wanted, pa.string()))
@@ -67,7 +66,6 @@ places = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(places, places)
 def test_places_are_found_as_a_double_loop_finds_them(panel, wanted):
     def columns(rows):
