@@ -34,7 +34,11 @@ def fusion(
         typer.Option("--weights-dir", help="Folder that the column WGT starts from (default: the list's)."),
     ] = None,
     samples: Annotated[
-        Path | None, typer.Option("--samples", help="Samples of the LD reference to use: a keep file.")
+        Path | None,
+        typer.Option(
+            "--samples",
+            help="Samples of the LD reference to use: a file with an id, or family and id, on each line.",
+        ),
     ] = None,
     force_model: Annotated[
         str | None,

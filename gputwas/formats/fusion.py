@@ -141,7 +141,10 @@ def _pos_cell(key: str, text: str | None, path: str, line: int) -> str | int | f
         return text
     try:
         value = float(text)  # R writes 1000000 as 1e+06
-        return value if key == "n" else int(value)
+        if key == "n":
+            return value
+        pa.scalar(int(value), _POS_COLUMNS[key])  # refuses what the column cannot hold
+        return int(value)
     except (ValueError, OverflowError):
         raise InputError("not a number", path=path, line=line, column=key.upper(), found=repr(text)) from None
 

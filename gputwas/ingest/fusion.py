@@ -41,7 +41,7 @@ from gputwas.executors.choose import open_executor
 from gputwas.executors.jobs import run_jobs
 from gputwas.formats.genotypes.open import open_genotypes
 from gputwas.ingest.fusion_choice import ChosenModel, ReadJob, read_chosen
-from gputwas.ingest.fusion_ld import LdReference
+from gputwas.ingest.fusion_ld import NO_VARIANCE, LdReference
 from gputwas.ingest.fusion_lists import ListedGene, input_digests, read_lists
 from gputwas.ingest.fusion_tissue import FusionTissue, tissue_of
 from gputwas.ingest.models import _report_of_store
@@ -114,6 +114,8 @@ def import_fusion(
     tissues = _tissues(genes, chosen, reference)
     reference.look(np.concatenate([tissue.rows for tissue in tissues]))
     tissues = [tissue.settled(reference) for tissue in tissues]
+    if not any(len(tissue.rows) for tissue in tissues):
+        raise _nothing_left(genes, chosen, reference)
     warnings = [text for tissue in tissues for text in tissue.warnings]
     for text in warnings:
         log.warning(text)
@@ -160,7 +162,7 @@ def _check_found(
             expected="one of " + ", ".join(known),
             remedy="Name one of these with --force-model.",
         )
-    ids = pa.chunked_array([model.variant_id for model in chosen], pa.string()).combine_chunks()
+    ids = _snps(chosen)[0]
     found = reference.contains(ids)
     if len(ids) and not found.any():
         raise InputError(
@@ -175,6 +177,31 @@ def _check_found(
             "only %.0f %% of the weights are of SNPs that the LD reference has: it may not be the one that "
             "belongs to these weights", 100 * found.mean(),
         )  # fmt: skip
+
+
+def _nothing_left(
+    genes: Sequence[ListedGene], chosen: Sequence[ChosenModel], reference: LdReference
+) -> InputError:
+    """What to say where no gene keeps a SNP."""
+    rows, _, reasons = reference.match(*_snps(chosen))
+    counts = {reason: int(np.count_nonzero(mask)) for reason, mask in reasons.items()}
+    counts[NO_VARIANCE] = int(np.count_nonzero(rows >= 0))
+    found = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
+    return InputError(
+        "no weight can be used",
+        path=genes[0].source,
+        found=f"{len(rows):,} weights: {found}" if found else "no weight that is not 0",
+        expected="SNPs of the LD reference, with its alleles",
+        remedy="Give the LD reference that belongs to the weights (FUSION's LDREF).",
+    )
+
+
+def _snps(chosen: Sequence[ChosenModel]) -> list[pa.Array]:
+    """Identifiers, effect and other alleles of all models, one after the other."""
+    return [
+        pa.chunked_array([getattr(model, column) for model in chosen], pa.string()).combine_chunks()
+        for column in ("variant_id", "effect_allele", "other_allele")
+    ]
 
 
 def _tissues(

@@ -230,6 +230,7 @@ def test_lists_as_r_and_spreadsheets_write_them(folder: Path) -> None:
         ("WGT ID CHR\na G 1\n2 b H 1\n", ["line 3", "found 4 cells; expected 3"]),
         ("WGT ID CHR\n1 a G 1\nb H 1\n", ["line 3", "found 3 cells; expected 4"]),
         ("PANEL WGT ID CHR\nWhole Blood a G 1\n", ["line 2", "found 5 cells; expected 4", "no blanks"]),
+        ("WGT ID CHR P0\na G 1 1e300\n", ["line 2", "'P0'", "not a number", "'1e300'"]),
         ("WGT ID CHR P0\na G 1 x\n", ["line 2", "'P0'", "not a number", "'x'"]),
         ("WGT ID CHR\nNA G 1\n", ["line 2", "'WGT'", "without a value"]),
     ],

@@ -235,6 +235,28 @@ def test_what_cannot_be_used_is_left_out_and_counted(tmp_path: Path, rng: np.ran
     assert "1 no SNP left" in no_model and "2 all weights are 0" in no_model
 
 
+def test_where_nothing_can_be_used_the_reasons_are_told(tmp_path: Path, panel: Plink) -> None:
+    panel.bed[:, 7] = 2.0
+    for n in (0, 1):
+        panel.bim[n] = (*panel.bim[n][:3], "A", "T")
+    ids = [panel.bim[n][1] for n in range(4)]
+    ids = [*ids, "rsnone", panel.bim[7][1]]
+    effect, other = ["A", "T", "AT", "G", "A", panel.bim[7][3]], ["T", "A", "A", "G", "G", panel.bim[7][4]]
+    for model, values in {"top1": [1.0] * 6, "blup": [0.0] * 6}.items():
+        gene = Gene(ids, effect, other, {model: values}, {model: 0.1})
+        pos = write_study(tmp_path / model, {"G": gene})
+        with pytest.raises(InputError) as refused:
+            import_fusion(pos, write_plink(tmp_path / model / "ld", panel), tmp_path / "store")
+        assert "no weight can be used" in str(refused.value) and str(pos) in str(refused.value)
+        if model == "top1":
+            reasons = "1 not in the LD reference, 1 alleles that are no single bases, 2 strand-ambiguous"
+            assert f"6 weights: {reasons}" in str(refused.value)
+            assert "1 other alleles than the LD reference, 1 no variance" in str(refused.value)
+        else:
+            assert "no weight that is not 0" in str(refused.value)
+    assert not (tmp_path / "store").exists()
+
+
 def test_ambiguous_snps_leave_fusions_z_too(tmp_path: Path, rng: np.random.Generator) -> None:
     plain = random_panel(rng, 30)
     panel = Plink([(*row[:3], "C", "G") if n % 4 == 0 else row for n, row in enumerate(plain.bim)], plain.bed)
