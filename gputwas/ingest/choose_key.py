@@ -27,7 +27,7 @@ from gputwas.ingest.lifted_gwas import BuildLift, check_target, lift_between
 from gputwas.ingest.mapped_key import mapped_key
 from gputwas.ingest.panel import PanelIndex
 from gputwas.stores.hashing import hash_file
-from gputwas.variants.identifiers import Spelling, Style, build_name, spelling_of, style_of
+from gputwas.variants.identifiers import Spelling, Style, build_name, places_of, spelling_of, style_of
 
 __all__ = ["FirstRows", "Match", "MatchOptions", "choose_key", "possible_keys"]
 
@@ -100,7 +100,8 @@ class MatchOptions:
         said: dict[str, Any] = {} if self.match == "auto" else {"match": self.match}
         if self.map is not None:
             said |= {"map": self.map_digest, "map_from": self.map_from, "map_to": self.map_to}
-        if self.chain is not None and not (self.to and build_name(self.to) == build_name(build)):
+        there = build_name(self.to) is not None and build_name(self.to) == build_name(build)
+        if self.chain is not None and not there:
             said |= {"chain": self.chain_digest, "build": build_name(build) or build, "to": self.to}
         return {"matching": said} if said else {}
 
@@ -118,6 +119,7 @@ class FirstRows:
     Attributes
     ----------
     ids : string array, identifiers. columns : names of the columns of chromosome and position, or None.
+    made : the file has no identifiers, these were put together from its other columns.
     """
 
     def __init__(self, reader: _Reader) -> None:
@@ -125,6 +127,7 @@ class FirstRows:
         self.path = str(reader.paths[0])
         self.layout = reader.layout
         self.ids = pc.drop_null(rows["variant_id"])
+        self.made = not {"variant_id", "variant_key"} & set(reader.layout.columns)
         self.columns: tuple[str, str] | None = None
         if {"chromosome", "position"} <= set(rows.schema.names):
             taken = reader.layout.columns
@@ -138,8 +141,16 @@ class FirstRows:
 
     @cached_property
     def spelling(self) -> Spelling | None:
-        """How nearly all identifiers are spelled; None if they are not positional or not of one spelling."""
-        found = spelling_of(self.ids)
+        """How nearly all identifiers are spelled; None if they are not positional or not of one spelling.
+
+        Without columns of places only those that tell one count: text finds the others, rs numbers, as well.
+        """
+        if self.made:
+            return None
+        ids = self.ids
+        if self.columns is None:
+            ids = ids.filter(pc.is_valid(places_of(ids)[1]))
+        found = spelling_of(ids)
         return found[0] if found is not None and found[1] >= _SPELLED_ALIKE else None
 
     @property
@@ -190,7 +201,7 @@ def possible_keys(panel: PanelIndex, reader: _Reader, options: MatchOptions, bui
 
 
 def _automatic(panel: PanelIndex, first: FirstRows, lift: BuildLift | None, build: str | None) -> Key:
-    if first.style.kind == panel.style.kind == "rsid" or not first.placed or not panel.placed:
+    if _named_alike(panel, first) or not first.placed or not panel.placed:
         if lift is not None:
             log.info("%s: is matched by identifier; the chain file is not needed", first.path)
         return panel.key
@@ -200,6 +211,13 @@ def _automatic(panel: PanelIndex, first: FirstRows, lift: BuildLift | None, buil
         if first.spelling is not None:
             return _respelled(panel, first.spelling, first.style.example)
     return PlaceKey(panel.place_index, first.columns, lift)
+
+
+def _named_alike(panel: PanelIndex, first: FirstRows) -> bool:
+    """Whether the panel and the file have names of one kind that tell no place."""
+    if panel.style.positional or first.style.kind != panel.style.kind:
+        return False
+    return panel.style.kind == "rsid" or bool(panel.index.contains(first.ids).any())
 
 
 def _lift(panel: PanelIndex, first: FirstRows, options: MatchOptions, build: str | None) -> BuildLift | None:
@@ -256,11 +274,11 @@ def _require_places(panel: PanelIndex, first: FirstRows) -> None:
 
 def _respelled(panel: PanelIndex, spelling: Spelling, example: str) -> TextKey:
     """The panel's variants as the file spells them, with the alleles in either order."""
-    ours = panel.style.example
-    said = f"identifier ({ours!r} written as in {example!r}"
+    ours = f"{panel.style.example!r}" if panel.style.positional else "the models', or their places"
+    said = f"identifier ({ours} written as in {example!r}"
     said += ", alleles in either order)" if spelling.alleles else ", alleles by their columns)"
     name = ("spelled", spelling)
-    return panel.kept_key(name, lambda: _written(panel, spelling, name, said))
+    return panel.kept(name, lambda: _written(panel, spelling, name, said))
 
 
 def _written(panel: PanelIndex, spelling: Spelling, name: Any, said: str) -> TextKey:
@@ -268,20 +286,21 @@ def _written(panel: PanelIndex, spelling: Spelling, name: Any, said: str) -> Tex
     every = np.arange(len(panel))
     texts, rows = [panel.ids.cast(pa.string())], [every]
     orders = [(panel.effect, panel.other), (panel.other, panel.effect)]
-    for written, chosen in _names(chromosome, every):
+    for written, chosen in _names(chromosome, every, zeros=spelling.zero is None):
         at = position.take(pa.array(chosen))
         for one, two in orders if spelling.alleles else orders[:1]:
             first, second = (a.cast(pa.string()).take(pa.array(chosen)) for a in (one, two))
             texts.append(spelling.write(written, at, first, second))
             rows.append(chosen)
     texts_once, rows_once = single_pairs(pa.concat_arrays(texts), np.concatenate(rows))
-    return TextKey(texts_once, rows_once, name=name, said=said, placed=not spelling.alleles)
+    return TextKey(texts_once, rows_once, name=name, said=said, placed=True, alleles=spelling.alleles)
 
 
-def _names(chromosome: pa.Array, every: np.ndarray) -> list[tuple[pa.Array, np.ndarray]]:
-    """The names that chromosomes may have in a file, with the variants on them."""
+def _names(chromosome: pa.Array, every: np.ndarray, *, zeros: bool) -> list[tuple[pa.Array, np.ndarray]]:
+    """The names that chromosomes may have in a file, with the variants on them; zeros: perhaps 01 for 1."""
     found = [(chromosome, every)]
-    for usual, others in _OTHER_NAMES.items():
+    may_be = _OTHER_NAMES | ({str(n): [f"0{n}"] for n in range(1, 10)} if zeros else {})
+    for usual, others in may_be.items():
         there = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(chromosome, usual), False)))
         if len(there):
             found += [(pa.array([other] * len(there)), there) for other in others]

@@ -7,6 +7,7 @@ and warnings that only places can give.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,25 +18,40 @@ from gputwas.ingest.diagnose import LIFT, Diagnosis
 from gputwas.variants.align import Reason
 from gputwas.variants.identifiers import Style, style_of
 
-__all__ = ["check_same_build", "diagnose_map", "diagnose_places", "lift_warnings"]
+__all__ = ["AllelesIn", "check_same_build", "diagnose_map", "diagnose_places", "lift_warnings"]
 
 _ENOUGH = 20  # variants that rows were compared with
 _AGREEING = 0.7  # share of them whose alleles some row must have; on another build by chance a half does
 _MANY = 500  # variants that could be met, and some would be
-_BY_CHANCE = 0.01
+_BY_CHANCE = 0.01  # share of them; 100 million rows are at 3 % of all places, with fitting alleles at 1 %
+_WITHOUT_ALLELES = 0.05
 _MANY_LOST = 0.05  # share of all rows
+
+AllelesIn = Literal["rows", "ids", "no"]
 
 
 def diagnose_places(
-    panel: Style, with_place: int | None, lifted: str | None, columns: tuple[str, str] | None
+    panel: Style,
+    with_place: int | None,
+    lifted: str | None,
+    columns: tuple[str, str] | None,
+    *,
+    agree: bool = False,
 ) -> Diagnosis:
     """Compare how two lists that were matched by place differ.
 
     Parameters
     ----------
     with_place : rows that have a chromosome and a position, None = unknown. lifted : between which builds.
-    columns : where the place was read, None = from the identifiers.
+    columns : where the place was read, None = from the identifiers. agree : the alleles show that both are on
+        one build, see `check_same_build`.
     """
+    if agree:
+        return Diagnosis(
+            "few of the models' variants are in the file; those that are have the models' alleles, so it is "
+            "on their genome build",
+            "If it is not of a region or of few variants only, give the files of the other chromosomes too.",
+        )
     if with_place == 0:
         if columns is None:
             return Diagnosis(
@@ -74,8 +90,12 @@ def check_same_build(
     possible: int,
     path: str,
     said: str,
-) -> None:
+    *,
+    alleles: AllelesIn = "rows",
+) -> bool:
     """Refuse a file whose rows are where the models' variants are by chance only.
+
+    Returns whether the alleles show that they are not; False = the alleles say nothing.
 
     A variant counts as met if one row at its place has its alleles: sites with several alleles have rows for
     the others too. On the right build nearly all are met; on another one about every second SNP of the few
@@ -85,24 +105,33 @@ def check_same_build(
     ----------
     panel_rows : int64 (pairs,), variant of each pair. reason : uint8 (pairs,), its verdict, a `Reason`.
     possible : how many could be met, the smaller of the rows and the variants on their chromosomes.
+    alleles : what names both alleles: the rows that were paired; the identifiers that they were paired by,
+        so that no pair can show others; or nothing, so that nearly all pairs fit.
 
     Raises
     ------
-    InputError : less than 70 % of 20 or more variants are met, or less than 1 % of 500 or more that could be
-        have a row at their place.
+    InputError : less than 70 % of 20 or more variants are met. Where there are fewer, or alleles say nothing:
+        less than 1 % (5 % without alleles) of 500 or more that could be have a row at their place.
     """
     fits = (reason <= Reason.STRAND_SWAPPED) | (reason == Reason.PALINDROMIC)
     told = fits | (reason == Reason.ALLELE_MISMATCH)
     there, met = _different(panel_rows[told]), _different(panel_rows[fits])
-    if there >= _ENOUGH and met < _AGREEING * there:
+    least = _WITHOUT_ALLELES if alleles == "no" else _BY_CHANCE
+    if alleles == "rows" and there >= _ENOUGH:
+        if met >= _AGREEING * there:
+            return True  # few they may be, of a file of a region or of exomes, but they are the right ones
         what = "most rows at the positions of the models' variants have other alleles"
         found, remedy = f"{met:,} of {there:,} variants with the models' alleles", f"{LIFT} Also check "
         remedy += "which columns hold the alleles."
-    elif possible >= _MANY and (hit := _different(panel_rows)) < _BY_CHANCE * possible:
+    elif possible >= _MANY and (hit := _different(panel_rows)) < least * possible:
         what = "hardly any row is at the position of a variant of the models"
         found, remedy = f"{hit:,} of {possible:,} variants that could be there", LIFT
+        if alleles == "ids":
+            remedy += (
+                " If it is of some region only: --match position, which looks at the alleles of each row."
+            )
     else:
-        return
+        return False
     raise InputError(
         f"{what}, so the file is on another genome build than the models",
         path=path,

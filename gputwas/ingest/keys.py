@@ -55,7 +55,7 @@ class TextKey:
     ----------
     texts : string array (texts,). panel_rows : int64 (texts,), the variant that each means; None = each its
         own row. name : equal for keys that match alike. said : how rows are matched, behind "matched by".
-    placed : the texts tell a place and no alleles.
+    placed : the texts tell a place. alleles : and the alleles there.
     """
 
     def __init__(
@@ -67,8 +67,10 @@ class TextKey:
         name: Hashable = "id",
         said: str = "identifier",
         placed: bool = False,
+        alleles: bool = False,
     ) -> None:
-        self.by, self.name, self.said, self.placed = by, name, said, placed
+        self.by, self.name, self.said = by, name, said
+        self.placed, self.alleles = placed, alleles
         self.exact = panel_rows is None
         self.lift: BuildLift | None = None
         self._texts, self._panel_rows = texts, panel_rows
@@ -99,7 +101,7 @@ class PlaceKey:
     """
 
     by: Literal["position"] = "position"
-    exact, placed = False, True
+    exact, placed, alleles = False, True, False
 
     def __init__(
         self, index: PlaceIndex, columns: tuple[str, str] | None, lift: BuildLift | None = None

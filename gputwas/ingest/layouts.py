@@ -41,6 +41,7 @@ class Matched:
     chromosomes : those that the file has rows on. sample : some identifiers of the file.
     names_other_allele : False if the other allele was taken from the panel.
     lifted : all rows of the file by what became of them in the panel's build; empty if nothing was lifted.
+    placed : rows of the file that have a chromosome and a position; None where these were not looked at.
     """
 
     alignment: Alignment
@@ -51,6 +52,7 @@ class Matched:
     sample: tuple[pa.Array, ...]
     names_other_allele: bool
     lifted: Mapping[str, int] = field(default_factory=dict)
+    placed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

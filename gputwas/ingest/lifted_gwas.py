@@ -64,20 +64,25 @@ class BuildLift:
         place = pa.array(found.position, mask=lost)
         return pc.if_else(nowhere, pa.scalar(None, pa.string()), found.chromosome), place, turned
 
-    def check(self, counts: Counter[str], path: str) -> None:
+    def check(self, counts: Counter[str], placed: int, path: str) -> None:
         """Refuse a chain file that leads most rows nowhere.
+
+        Parameters
+        ----------
+        counts : as `place` has added to them. placed : rows that had a place at all.
 
         Raises
         ------
-        InputError : more than half of the rows have no place in the other build.
+        InputError : more than half of the rows with a place have none in the other build.
         """
         rows = sum(counts[status.name.lower()] for status in Status)
-        if rows >= _ENOUGH and counts["unmapped"] * 2 > rows:
+        lost = counts["unmapped"] - (rows - placed)
+        if placed >= _ENOUGH and lost * 2 > placed:
             raise InputError(
                 "most positions have no place in the other build by the chain file "
                 f"{self.liftover.chain.path}",
                 path=path,
-                found=f"{counts['unmapped']:,} of {rows:,} rows unmapped",
+                found=f"{lost:,} of {placed:,} rows unmapped",
                 remedy="It is most likely for the wrong direction: a chain file from hg19 to hg38 is called "
                 "hg19ToHg38.over.chain.gz. Also check --build.",
             )

@@ -8,6 +8,8 @@ GWAS, or such as are spelled like them, in the other.
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,9 @@ def mapped_key(
 ) -> TextKey:
     """Make the key, or give the one that was made of the same columns before.
 
+    Which column has the GWAS's identifiers is told for each file by itself: two files that name variants in
+    the same way, on two builds, may have theirs in two columns.
+
     Parameters
     ----------
     path : the map. digest : of its contents. ids : some identifiers of the GWAS.
@@ -42,26 +47,65 @@ def mapped_key(
     InputError : the map cannot be read, lacks a column, or names no variant of the panel.
     UsageError : which columns are meant cannot be told.
     """
-    # Files whose ids look alike are taken to have them from one column, so that the map is opened once.
-    name = ("map", digest, source, target, _looks(ids))
-    return panel.kept_key(name, lambda: _made(panel, IdMap(path), digest, ids, source, target))
+    begun = panel.kept(
+        ("columns", digest, source, target), lambda: _Begun(panel, IdMap(path), source, target)
+    )
+    origin, to = begun.source_column(ids), begun.to
+    name = ("map", digest, origin, to)
+    return panel.kept(name, lambda: _read(begun.table, panel, origin, to, name))
 
 
-def _made(
-    panel: PanelIndex, table: IdMap, digest: str, ids: pa.Array, source: str | None, target: str | None
-) -> TextKey:
-    to = table.column(target, "--map-to") if target is not None else None
-    origin = table.column(source, "--map-from") if source is not None else None
-    if to is None:
-        to = _panel_column(table, panel, origin)
-    if origin is None:
-        origin = _source_column(table, ids, to)
-    names = table.names[origin], table.names[to]
-    said = f"identifier through {table.path} ({names[0]!r} to {names[1]!r})"
-    return _read(table, panel, origin, to, ("map", digest, *names), said)
+class _Begun:
+    """A map of which the first rows are known, so that one look tells what its columns hold.
+
+    Attributes
+    ----------
+    table : the map. to : place of the column with the panel's identifiers.
+    """
+
+    def __init__(self, panel: PanelIndex, table: IdMap, source: str | None, target: str | None) -> None:
+        self.table = table
+        to = table.column(target, "--map-to") if target is not None else None
+        self._origin = table.column(source, "--map-from") if source is not None else None
+        self.to = _panel_column(table, panel, self._origin) if to is None else to
+
+    @cached_property
+    def _samples(self) -> dict[int, pa.Array]:
+        columns = [place for place in range(len(self.table.names)) if place != self.to]
+        block = next(self.table.blocks(columns), None) or [pa.array([], pa.string())] * len(columns)
+        return {c: _first_of_lists(values) for c, values in zip(columns, block, strict=True)}
+
+    @cached_property
+    def _look(self) -> dict[int, tuple[object, ...]]:
+        return {column: _looks(values) for column, values in self._samples.items()}
+
+    def source_column(self, ids: pa.Array) -> int:
+        """The column that holds ids of the GWAS's sample, else the one whose ids are spelled like them.
+
+        Raises
+        ------
+        UsageError : there is no such column, or more than one.
+        """
+        if self._origin is not None:
+            return self._origin
+        index = VariantIndex(ids)
+        hits = {column: int(index.contains(values).sum()) for column, values in self._samples.items()}
+        most = max(hits, key=lambda column: hits[column])
+        if hits[most] and list(hits.values()).count(hits[most]) == 1:
+            return most
+        wanted, names = _looks(ids), self.table.names
+        alike = [column for column, look in self._look.items() if look == wanted]
+        if len(alike) == 1:
+            return alike[0]
+        which = ", ".join(names[c] for c in alike) if alike else "none"
+        raise UsageError(
+            f"{self.table.path}: which column holds the GWAS's identifiers ({style_of(ids).describe()}) "
+            f"cannot be told: {which} of {', '.join(names)} looks like them. Name it: --map-from COLUMN"
+        )
 
 
-def _read(table: IdMap, panel: PanelIndex, origin: int, to: int, name: tuple[str, ...], said: str) -> TextKey:
+def _read(table: IdMap, panel: PanelIndex, origin: int, to: int, name: Hashable) -> TextKey:
+    said = f"identifier through {table.path} ({table.names[origin]!r} to {table.names[to]!r})"
     texts, rows, total = [pa.array([], pa.string())], [np.zeros(0, np.int64)], 0
     for ours, theirs in table.pairs(origin, to):
         total += len(ours)
@@ -105,27 +149,6 @@ def _panel_column(table: IdMap, panel: PanelIndex, origin: int | None) -> int:
 
 def _first_of_lists(values: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(values, ",.*", "")
-
-
-def _source_column(table: IdMap, ids: pa.Array, to: int) -> int:
-    """The column that holds ids of the GWAS's sample, else the one whose ids are spelled like them."""
-    columns = [place for place in range(len(table.names)) if place != to]
-    index, wanted = VariantIndex(ids), _looks(ids)
-    block = next(table.blocks(columns), None) or [pa.array([], pa.string())] * len(columns)
-    samples = [_first_of_lists(values) for values in block]
-    hits = [int(index.contains(values).sum()) for values in samples]
-    most = max(hits)
-    if most and hits.count(most) == 1:
-        return columns[hits.index(most)]
-    alike = [column for column, values in zip(columns, samples, strict=True) if _looks(values) == wanted]
-    if len(alike) == 1:
-        return alike[0]
-    style = style_of(ids)
-    which = ", ".join(table.names[c] for c in alike) if alike else "none"
-    raise UsageError(
-        f"{table.path}: which column holds the GWAS's identifiers ({style.describe()}) cannot be told: "
-        f"{which} of {', '.join(table.names)} looks like them. Name it: --map-from COLUMN"
-    )
 
 
 def _looks(ids: pa.Array) -> tuple[object, ...]:

@@ -125,7 +125,7 @@ def read_rows(
             return known.matched, numbers
     rows = _collect(reader, key, how, seen or filter_for(panel, key), filtered=seen is not None)
     if key.lift is not None:
-        key.lift.check(rows.lifted, where(reader))
+        key.lift.check(rows.lifted, rows.placed or 0, where(reader))
     if rows.table is None or rows.table.num_rows == 0:
         return _nothing(rows), {}
     matched = _align(rows, rows.table, panel, how)
@@ -165,6 +165,7 @@ class _Rows:
     chromosomes: set[str] = field(default_factory=set)
     sample: list[pa.Array] = field(default_factory=list)
     lifted: Counter[str] = field(default_factory=Counter)
+    placed: int | None = None
 
 
 def _nothing(rows: _Rows) -> Matched:
@@ -179,6 +180,7 @@ def _nothing(rows: _Rows) -> Matched:
         tuple(rows.sample),
         True,
         rows.lifted,
+        rows.placed,
     )
 
 
@@ -210,6 +212,7 @@ def _collect(reader: Reader, key: Key, how: Matching, seen: PanelFilter, *, filt
         pair_rows.append(position + kept)
         pair_panel.append(panel_rows)
         kept += len(different)
+    found.placed = seen.placed if isinstance(seen, PlaceFilter) else None
     # Of a reader that leaves out rows the batches show only chromosomes on which something is wanted.
     found.chromosomes.update(getattr(getattr(reader, "counts", None), "chromosomes", ()))
     if tables:
@@ -297,6 +300,7 @@ def _align(rows: _Rows, table: pa.Table, panel: PanelIndex, how: Matching) -> Ma
         sample=tuple(rows.sample),
         names_other_allele=named,
         lifted=dict(rows.lifted),
+        placed=rows.placed,
     )
 
 

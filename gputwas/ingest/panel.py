@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,9 @@ _SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
 _SAMPLED = 500_000
 _SCANNED_FROM = 4 << 20  # bytes: scanning a smaller file gains less than what it needs takes to load
 _LOOKED_AT = 20_000  # identifiers of a panel that tell how it names its variants
-_KEYS = 4
+_KEPT = 4
+
+Kept = TypeVar("Kept")
 
 
 class PanelIndex:
@@ -66,7 +68,7 @@ class PanelIndex:
         self._position = panel["position"].combine_chunks() if placed else None
         self.key = TextKey(self.ids)
         self.layouts = KnownLayouts()
-        self._keys: OrderedDict[Hashable, TextKey] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,13 +108,14 @@ class PanelIndex:
         """Whether the place of most variants is known."""
         return 2 * len(self.place_index) > len(self)
 
-    def kept_key(self, name: Hashable, make: Callable[[], TextKey]) -> TextKey:
-        """The key of this name: made once, and kept for the files that follow."""
-        if name not in self._keys:
-            self._keys[name] = make()
-            while len(self._keys) > _KEYS:
-                self._keys.popitem(last=False)
-        return self._keys[name]
+    def kept(self, name: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What `make` returns, such as a key: made once, and kept by this name for the files that follow."""
+        found = self._kept[name] if name in self._kept else make()
+        self._kept[name] = found
+        self._kept.move_to_end(name)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return found
 
     def on_chromosomes(self, present: AbstractSet[str]) -> int:
         """Count the variants on these chromosomes, or of unknown place; all if no chromosome is known."""

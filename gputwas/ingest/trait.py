@@ -20,11 +20,17 @@ import pyarrow as pa
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import Diagnosis, diagnose_identifiers, diagnose_rows
-from gputwas.ingest.diagnose_keys import check_same_build, diagnose_map, diagnose_places, lift_warnings
+from gputwas.ingest.diagnose_keys import (
+    AllelesIn,
+    check_same_build,
+    diagnose_map,
+    diagnose_places,
+    lift_warnings,
+)
 from gputwas.ingest.keys import Key, PlaceKey
 from gputwas.ingest.layouts import Matched
 from gputwas.ingest.matching import ROLES_USED, Matching, Reader, read_rows, where
-from gputwas.ingest.panel import PanelFilter, PanelIndex, PlaceFilter
+from gputwas.ingest.panel import PanelFilter, PanelIndex
 from gputwas.ingest.suspicions import suspicions
 from gputwas.ingest.zscores import PVALUE_FIX, ZScores, z_scores
 from gputwas.variants.align import Alignment, Mode, Palindromes, Reason, Strand, count_reasons
@@ -124,13 +130,17 @@ def read_trait(
     keep_all = mode == "strict" if keep_non_rsid is None else keep_non_rsid
     by = key or target.key
     rows, numbers = read_rows(reader, target, Matching(mode, keep_all, palindromes, by.name), seen, by)
-    explained = _Explained(target, rows, build, key, seen)
+    explained = _Explained(target, rows, build, key)
     if not len(rows.file_rows):
         raise _nothing_found(reader, target, rows, explained)
     if by.placed:
-        placed = seen.placed if isinstance(seen, PlaceFilter) else int(reader.rows_read)
+        placed = int(reader.rows_read) if rows.placed is None else rows.placed
         possible = min(placed, target.on_chromosomes(rows.chromosomes))
-        check_same_build(rows.panel_rows, rows.alignment.reason, possible, where(reader), by.said)
+        alleles: AllelesIn = "ids" if by.alleles else "rows" if rows.names_other_allele else "no"
+        agree = check_same_build(
+            rows.panel_rows, rows.alignment.reason, possible, where(reader), by.said, alleles=alleles
+        )
+        explained = replace(explained, agree=agree)
     scores = z_scores({k: v for k, v in numbers.items() if k != "n"}, mode=mode, pvalue_fix=pvalue_fix)
     numbers = {name: values[rows.file_rows] for name, values in numbers.items()}
     scores = replace(scores, z=scores.z[rows.file_rows])
@@ -151,14 +161,17 @@ class _Explained:
     rows: Matched
     build: str | None
     key: Key | None
-    seen: PanelFilter | None
+    agree: bool = False  # alleles show that file and panel are on one build
 
     def diagnosis(self) -> Diagnosis:
         """Why so few rows were found."""
         if isinstance(self.key, PlaceKey):
-            there = None if not isinstance(self.seen, PlaceFilter) else self.seen.placed
             lifted = None if self.key.lift is None else self.key.lift.said
-            return diagnose_places(self.panel.style, there, lifted, self.key.columns)
+            return diagnose_places(
+                self.panel.style, self.rows.placed, lifted, self.key.columns, agree=self.agree
+            )
+        if self.key is not None and self.key.placed:
+            return diagnose_places(self.panel.style, None, None, None, agree=self.agree)
         sample = pa.chunked_array(list(self.rows.sample), pa.string()).combine_chunks()
         if self.key is not None and self.key.by == "map":
             return diagnose_map(sample, self.key.said)

@@ -37,6 +37,7 @@ _PIECES = (
     r"(?:(?P<b>[:_-])(?P<first>[ACGTNacgtn*]+)(?P<c>[:_/-])(?P<second>[ACGTNacgtn*]+))?"
     r"(?P<end>[:_-](?:[bB]37|[bB]38|hg19|hg38|GRCh37|GRCh38))?$"
 )
+_TOO_MANY_DIGITS = 19  # for int64
 _BUILDS = {
     "b37": "GRCh37", "37": "GRCh37", "hg19": "GRCh37", "grch37": "GRCh37",
     "b38": "GRCh38", "38": "GRCh38", "hg38": "GRCh38", "grch38": "GRCh38",
@@ -158,13 +159,17 @@ def places_of(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
 
     Returns
     -------
-    string and int64 arrays (rows,), null where the identifier is not positional.
+    string and int64 arrays (rows,), null where the identifier is not positional, the position also where no
+    genome is so long.
     """
     if not len(ids) or not any(pc.any(pc.match_substring(ids, m), min_count=0).as_py() for m in ":_-"):
         return pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.int64())  # rs numbers tell no place
     parts = pc.split_pattern(common_spelling(ids, alleles=False), "_", max_splits=1)
     chromosome = pc.list_element(parts, 0)
-    return pc.replace_substring_regex(chromosome, "^M$", "MT"), pc.cast(pc.list_element(parts, 1), pa.int64())
+    position = pc.list_element(parts, 1)
+    possible = pc.less(pc.utf8_length(position), _TOO_MANY_DIGITS)
+    position = pc.if_else(possible, position, pa.scalar(None, pa.string()))
+    return pc.replace_substring_regex(chromosome, "^M$", "MT"), pc.cast(position, pa.int64())
 
 
 @dataclass(frozen=True)
@@ -173,13 +178,14 @@ class Spelling:
 
     Attributes
     ----------
-    prefix : "chr" in whatever case, or nothing. zero : chromosomes 1 to 9 are written 01 to 09.
+    prefix : "chr" in whatever case, or nothing. zero : chromosomes 1 to 9 are written 01 to 09; None = there
+        was none of them to tell.
     separators : behind chromosome, position and first allele; the last two empty if there are no alleles.
     lower : alleles in lower case. end : what follows, such as "_b38".
     """
 
     prefix: str
-    zero: bool
+    zero: bool | None
     separators: tuple[str, str, str]
     lower: bool
     end: str
@@ -223,7 +229,9 @@ def spelling_of(ids: pa.Array) -> tuple[Spelling, float] | None:
     common = _most_common(shape)
     alike = pc.equal(shape, common)
     prefix, a, b, c, end, lowered = common.split("|")
-    zero = bool(_most_common(pc.filter(field["zero"], alike)))
+    digit = pc.is_in(pc.struct_field(parts, "chromosome"), value_set=pa.array(list("123456789")))
+    zeros = pc.filter(field["zero"], pc.and_(alike, digit))
+    zero = bool(_most_common(zeros)) if len(zeros) else None
     share = pc.sum(alike).as_py() / len(ids)
     return Spelling(prefix, zero, (a, b, c), bool(lowered), end), share
 

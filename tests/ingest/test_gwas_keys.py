@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
@@ -16,61 +15,9 @@ from gputwas.ingest.choose_key import MatchOptions, choose_key
 from gputwas.ingest.gwas import TraitInput, import_gwas
 from gputwas.ingest.matching import roles_for
 from gputwas.ingest.panel import PanelIndex, filter_for
-from gputwas.ingest.trait import TraitStatistics, read_trait
+from gputwas.ingest.trait import read_trait
 from gputwas.stores.gwas import GwasStore
-
-N = 60
-PAIRS = [("A", "G"), ("C", "T"), ("G", "T"), ("C", "A"), ("A", "T")]
-
-
-def place(i: int) -> tuple[str, int]:
-    return ("X" if i % 20 == 19 else str(i % 20 + 1)), 10_000 + 137 * i
-
-
-def alleles(i: int) -> tuple[str, str]:
-    return PAIRS[i % len(PAIRS)]
-
-
-def gtex(i: int, build: str = "_b38") -> str:
-    return "chr{}_{}_{}_{}{}".format(*place(i), *alleles(i)[::-1], build)
-
-
-def panel(name=gtex, n: int = N, **more) -> pa.Table:
-    columns = {"variant_id": [name(i) for i in range(n)], "effect_allele": [alleles(i)[0] for i in range(n)]}
-    return pa.table(columns | {"other_allele": [alleles(i)[1] for i in range(n)]} | more)
-
-
-def beta(i: int) -> float:
-    return (i + 1) / 100
-
-
-def write(path: Path, header: str, row, n: int = N) -> Path:
-    """Rows of the format `row(i)`, with beta and se, and as many strangers between them."""
-    lines = [f"{header} BETA SE"]
-    for i in range(n):
-        lines += [f"{row(i)} {beta(i)} 0.1", f"{row(i + 100_000)} 9 0.1"]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def read(
-    path: Path, index: pa.Table | PanelIndex, *, scan: bool = False, build: str | None = None,
-    block_bytes: int = 1 << 20, **options,
-) -> TraitStatistics:  # fmt: skip
-    target = index if isinstance(index, PanelIndex) else PanelIndex(index)
-    reader = open_sumstats(path, block_bytes=block_bytes)
-    key = choose_key(target, reader, MatchOptions(**options), build)
-    wanted = filter_for(target, key, scan=scan)
-    return read_trait(reader.keeping(wanted, roles_for(key)), target, seen=wanted, key=key, build=build)
-
-
-EXPECTED = np.array([beta(i) / 0.1 for i in range(N)]).astype(np.float32)
-
-
-def assert_all(found: TraitStatistics) -> None:
-    np.testing.assert_allclose(found.z, EXPECTED, rtol=1e-6)
-    assert found.counts == {"matched": N, "not_in_panel": N} and found.rows_read == 2 * N
-
+from tests.ingest.made_gwas import EXPECTED, N, alleles, assert_all, beta, gtex, panel, place, read, write
 
 SPELLINGS = {
     "the same": lambda c, p, a, b: f"chr{c}_{p}_{b}_{a}_b38",
@@ -373,72 +320,6 @@ def test_what_position_needs_and_is_not_there(tmp_path: Path, hg19: Path) -> Non
         read(hg19, panel(), build="hg19", match="position")
     with pytest.raises(InputError, match=r"by rs numbers, such as 'rs0', the models by chromosome.*--chain"):
         read(hg19, panel(), build="hg19")  # known to be on another build: positions are not compared at all
-
-
-def write_map(path: Path, header: str, row, n: int = N) -> Path:
-    lines = [header.replace(" ", "\t"), *("\t".join(row(i)) for i in range(n))]
-    with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
-        file.write("\n".join(lines) + "\n")
-    return path
-
-
-def test_maps_lead_from_one_id_to_another(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.txt", "SNP A1 A2", lambda i: "rs{} {} {}".format(i, *alleles(i)))
-    lists = [".", "rs{}", "rs{},rs77{}", "rs88{},rs{}", "rs{}, rs{}"]
-
-    def row(i: int) -> tuple[str, ...]:
-        text = lists[i % 5].format(i, i)
-        return gtex(i), gtex(i, "_b37").replace("chr", ""), text
-
-    table = write_map(tmp_path / "map.tsv.gz", "variant_id variant_id_b37 rs_id", row)
-    for options in ({}, {"map_from": "rs_id"}, {"map_to": "variant_id"}, {"match": "map"}):
-        for scan in (False, True):
-            found = read(path, panel(), scan=scan, map=str(table), **options)
-            known = np.arange(N) % 5 > 0
-            np.testing.assert_allclose(found.z, np.where(known, EXPECTED, np.nan), rtol=1e-6)
-            assert found.matched_by == "map" and "('rs_id' to 'variant_id')" in found.matched_how
-    b37 = write(
-        tmp_path / "b37.txt", "SNP A1 A2",
-        lambda i: "{} {} {}".format(gtex(i, "_b37").replace("chr", ""), *alleles(i)),
-    )  # fmt: skip
-    assert_all(read(b37, panel(), map=str(table)))
-
-
-def test_one_id_that_leads_to_several_variants(tmp_path: Path) -> None:
-    ids = ["v1", "v2", "v3"]
-    table = pa.table({"variant_id": ids, "effect_allele": ["G", "C", "C"], "other_allele": ["A", "A", "T"]})
-    rows = [("rs1", "v2"), ("rs1", "v1"), ("rs1", "v1"), ("rs2", "v3"), ("rs3", "v3")]
-    path = write_map(tmp_path / "map.tsv", "from to", lambda i: rows[i], len(rows))
-    gwas = tmp_path / "t.txt"
-    gwas.write_text("SNP A1 A2 BETA SE\nrs1 A C 1 1\nrs1 G A 2 1\nrs2 C T 3 1\nrs3 C T 3 1\n")
-    found = read(gwas, table, map=str(path))
-    np.testing.assert_array_equal(found.z, np.float32([2, -1, 3]))
-    assert found.counts == {"matched": 2, "swapped": 1, "duplicate": 1}
-
-
-def test_maps_that_do_not_serve(tmp_path: Path) -> None:
-    gwas = write(tmp_path / "t.txt", "SNP A1 A2", lambda i: "rs{} {} {}".format(i, *alleles(i)))
-    table = write_map(tmp_path / "map.tsv", "id rs", lambda i: (gtex(i), f"rs{i}"))
-    for name, option in (("map_from", "--map-from"), ("map_to", "--map-to")):
-        with pytest.raises(InputError, match=rf"column 'nope'.*no such column.*the header 'id rs'.*{option}"):
-            read(gwas, panel(), map=str(table), **{name: "nope"})
-    other = write_map(tmp_path / "other.tsv", "id rs", lambda i: (f"x{i}", f"rs{i}"))
-    with pytest.raises(InputError, match=r"no column of this map holds identifiers of the models.*b38"):
-        read(gwas, panel(), map=str(other))
-    with pytest.raises(InputError, match=r"none of the models' variants is in this map.*60 pairs"):
-        read(gwas, panel(), map=str(other), map_from="rs", map_to="id")
-    strangers = write_map(tmp_path / "strangers.tsv", "id rs", lambda i: (gtex(i), f"rs5000{i}"))
-    with pytest.raises(InputError, match=r"the map does not have the file's identifiers.*--map-from"):
-        read(gwas, panel(), map=str(strangers))
-    both = write_map(tmp_path / "both.tsv", "id rs rs2", lambda i: (gtex(i), f"rs5{i:09d}", f"rs6{i:09d}"))
-    with pytest.raises(UsageError, match=r"rs, rs2 of id, rs, rs2 looks like them.*--map-from"):
-        read(gwas, panel(), map=str(both))
-    single = tmp_path / "single.tsv"
-    single.write_text("id\nx\n")
-    with pytest.raises(InputError, match="one column only"):
-        read(gwas, panel(), map=str(single))
-    with pytest.raises(InputError, match=r"gone\.tsv"):
-        read(gwas, panel(), map=str(tmp_path / "gone.tsv"))
 
 
 def test_stores_keep_by_what_rows_were_matched(tmp_path: Path, hg19: Path, caplog) -> None:

@@ -22,6 +22,8 @@ __all__ = ["Cells", "check", "chromosomes", "nlog10_of", "positions", "signs", "
 PARITY_MISSING = frozenset(["", "na", ".", "\\n", "nan"])
 """What MetaXcan takes as missing ("NA", "\\N" and so on); compared in lower case."""
 
+_NO_POSITION = 2.0**53  # from here on float64 skips whole numbers
+
 _NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)([ed][+-]?\d+)?|inf(inity)?|nan)$"
 _COMMA_NUMBER = r"^[-+]?\d*,\d+([eE][-+]?\d+)?$"
 _THOUSANDS = r"^\d{1,3}(,\d{3})+$"
@@ -210,7 +212,7 @@ def chromosomes(values: pa.Array) -> pa.Array:
 
 
 def positions(values: pa.Array, cells: Cells) -> pa.Array:
-    """Return int64 positions; 1e+06 is one million, and what is no number is null."""
+    """Return int64 positions; 1e+06 is one million, and what is no number, or larger than any, is null."""
     if pa.types.is_integer(values.type):
         return pc.cast(values, pa.int64())
     if pa.types.is_string(values.type):
@@ -219,5 +221,6 @@ def positions(values: pa.Array, cells: Cells) -> pa.Array:
         except pa.ArrowInvalid:
             pass
     numbers = to_float(values, cells, thousands=True, lenient=True)
-    whole = pc.fill_null(pc.equal(pc.round(numbers), numbers), False)
+    possible = pc.and_(pc.equal(pc.round(numbers), numbers), pc.less(pc.abs(numbers), _NO_POSITION))
+    whole = pc.fill_null(possible, False)
     return pc.cast(pc.if_else(whole, numbers, pa.scalar(None, pa.float64())), pa.int64())
