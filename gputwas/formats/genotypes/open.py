@@ -110,7 +110,7 @@ def _find(name: str) -> list[str]:
         return _per_chromosome(name)
     if os.path.isfile(name):
         return [_main_file(name)]
-    if glob.has_magic(name):
+    if glob.has_magic(name) and not _file_sets(name):  # a folder may be called "run [1]"
         return _matching(name)
     if _suffix(name, _READERS) or _suffix(name, _MAIN):
         return [_main_file(name)]  # its reader says what is absent

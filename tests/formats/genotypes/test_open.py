@@ -44,6 +44,15 @@ def test_one_file_set_per_chromosome(layout: Path, name: str) -> None:
     np.testing.assert_array_equal(panel.dosages([3, 0]), np.tile([2.0, np.nan, 1.0, 0.0], (2, 1)))
 
 
+@pytest.mark.parametrize("name", ["1000G.EUR.1", "1000G.EUR.1.bed", "1000G.EUR.{chromosome}"])
+def test_a_folder_whose_name_looks_like_a_pattern(layout: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "run [1]"
+    folder.mkdir()
+    for file in layout.glob("1000G.EUR.*"):
+        file.rename(folder / file.name)
+    assert open_genotypes(folder / name).paths[0] == str(folder / "1000G.EUR.1.bed")
+
+
 def test_several_paths_in_the_order_given(layout: Path) -> None:
     panel = open_genotypes([layout / "1000G.EUR.22", layout / "1000G.EUR.1.bim", layout / "1000G.EUR.22.bed"])
     assert panel.variants["chromosome"].to_pylist() == ["22", "1"]
