@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.variants.liftover_names import chromosome_codes, common_name, spelled_like
+from gputwas.variants.liftover_names import chromosome_codes, code_table, common_name, spelled_like
 from gputwas.variants.liftover_pieces import Blocks, cut_to_pieces
 
 __all__ = ["Chromosomes", "Hits", "Lifted", "Liftover", "Status", "complement"]
@@ -142,7 +142,7 @@ class Liftover:
 
     def __init__(self, chain: Blocks) -> None:
         self.chain = chain
-        self._codes = {common_name(name): code for code, name in enumerate(chain.source_names)}
+        self._codes = code_table(chain.source_names)
         self._pieces = cut_to_pieces(chain)
         self._sizes = np.append(chain.source_sizes, 0)  # of the unknown chromosome, which is the last: 0
         self._set_lines()
@@ -198,7 +198,7 @@ class Liftover:
         if isinstance(chromosomes, np.ndarray) and chromosomes.dtype.kind in "iu":
             raise TypeError("codes are of the source build; give names")
         names, rows = _entries(_encoded(chromosomes))
-        table = {common_name(name): code for code, name in enumerate(self.chain.target_names)}
+        table = code_table(self.chain.target_names)
         codes = np.append(np.array(chromosome_codes(names, table), np.int64), -1)[rows]
         places = _as_positions(positions)
         _check_lengths(codes, places)

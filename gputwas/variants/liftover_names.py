@@ -7,9 +7,9 @@ the name of another chromosome written in the same manner.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["chromosome_codes", "common_name", "spelled_like"]
+__all__ = ["chromosome_codes", "code_table", "common_name", "spelled_like"]
 
 _PREFIX = re.compile(r"^chr(om(osome)?)?[_ ]?", re.IGNORECASE)
 _PLINK = {"23": "X", "24": "Y", "25": "X", "26": "MT", "XY": "X", "PAR": "X", "PAR1": "X", "PAR2": "X"}
@@ -22,17 +22,28 @@ def common_name(name: str) -> str:
     return "MT" if bare == "M" else bare
 
 
+def code_table(names: Sequence[str]) -> dict[str, int]:
+    """Place of each name, by the name itself and by its common name; of several the first has the latter.
+
+    hg19 of UCSC has chrM and chrMT, which are different sequences.
+    """
+    table: dict[str, int] = {}
+    for code, name in enumerate(names):
+        table.setdefault(common_name(name), code)
+    return table | {name: code for code, name in enumerate(names)}
+
+
 def chromosome_codes(names: Iterable[str | None], table: dict[str, int]) -> list[int]:
     """Code of each name, -1 if it has none.
 
     Parameters
     ----------
-    table : common name -> code.
+    table : from `code_table`.
     """
     found = []
     for name in names:
         common = "" if name is None else common_name(name)
-        code = table.get(common)
+        code = table.get(name or "", table.get(common))
         found.append(table.get(_PLINK.get(common, ""), -1) if code is None else code)
     return found
 

@@ -192,6 +192,17 @@ def test_a_genome_with_a_chromosome_23_of_its_own(tmp_path):
     assert Liftover(read_chain(path)).lift(["23", "X"], [1, 1]).position.tolist() == [6, 8]
 
 
+def test_two_chromosomes_whose_names_differ_in_spelling_alone(tmp_path):
+    """As chrM and chrMT of hg19, which are different sequences; other spellings mean the first."""
+    path = tmp_path / "a.chain"
+    names = ["chrM", "chrMT", "2", "chr2"]
+    path.write_text("".join(chain_text((n, 50, 0), ("t", 50, i), [(9, 0, 0)]) for i, n in enumerate(names)))
+    asked = [*names, "MT", "02"]
+    lifted = Liftover(read_chain(path)).lift(asked, [1] * len(asked))
+    assert lifted.position.tolist() == [1, 2, 3, 4, 1, 3]
+    assert ours(path, names, [1] * 4) == theirs(path, names, [1] * 4)
+
+
 def test_forms_of_input(moves):
     names = ["1", None, "chr5", "nowhere", "X", ""]
     positions = [1, 1, 12, 3, 91, 1]
