@@ -113,11 +113,11 @@ def _same_build(one: str, two: str) -> bool:
 
 
 def lifted_name(path: str, target: str | None) -> str:
-    """Name for the output beside a file: gwas.tsv.gz -> gwas.hg38.tsv.gz."""
-    folder, name = os.path.split(path)
+    """Name of the output of a file, without its folder: a/gwas.tsv.gz -> gwas.hg38.tsv.gz."""
+    name = os.path.basename(path)
     stem, suffix = re.fullmatch(r"(.+?)((?:\.[A-Za-z]\w{0,7})?(?:\.(?:gz|bgz|zst|bz2|xz))?)", name).groups()  # type: ignore[union-attr]
     suffix = re.sub(r"\.(bgz|zst|bz2|xz)$", ".gz", suffix)
-    return os.path.join(folder, f"{stem}.{target or 'lifted'}{suffix}")
+    return f"{stem}.{target or 'lifted'}{suffix}"
 
 
 def check_files(
@@ -199,6 +199,12 @@ def lift_file(
                 reasons = pa.array([loss.name.lower() for loss in Loss]).take(pa.array(done.loss[~kept]))
                 bad.write(_lines([*_filtered(cells, ~kept), reasons], table))
         _judge(report, liftover, source, target)
+    if table.form == "bim" and report.written < report.rows + report.malformed:
+        log.warning(
+            "%s: rows are left out, so %s does not fit the .bed beside the old one: remove the variants that "
+            "--unmapped lists from the genotypes, too (plink2 --exclude)",
+            table.path, out,
+        )  # fmt: skip
     if report.malformed:
         log.warning(
             "%s: %d rows have another number of cells and were left out", table.path, report.malformed

@@ -174,12 +174,16 @@ def test_gwas_vcf(lifted, caplog):
     assert "END= and the like in INFO are left as they are" in caplog.text
 
 
-def test_bim(lifted):
+def test_bim(lifted, caplog):
     out, lost, report = lifted(
         "1\trs1\t0.5\t101\tA\tG\n1\t1:401:A:G\t0\t401\t0\tG\n1\trs3\t0\t1\tA\tG\n", "in.bim"
     )
     assert out == ["1\trs1\t0.5\t151\tA\tG", "1\t1:900:T:C\t0\t900\t0\tC"]
     assert lost == ["1\trs3\t0\t1\tA\tG\tnot_in_chain"] and report.rows == 3
+    assert "does not fit the .bed beside the old one" in caplog.text
+    caplog.clear()
+    lifted("1\trs1\t0.5\t101\tA\tG\n", "in.bim")
+    assert not caplog.text
 
 
 def test_bed_intervals_have_both_ends_lifted(lifted):
@@ -334,7 +338,7 @@ def test_columns_of_a_bed_that_are_no_places_are_kept(lifted):
 @pytest.mark.parametrize(
     ("path", "target", "name"),
     [
-        ("a/gwas.tsv.gz", "hg38", "a/gwas.hg38.tsv.gz"),
+        ("a/gwas.tsv.gz", "hg38", "gwas.hg38.tsv.gz"),
         ("gwas.txt", None, "gwas.lifted.txt"),
         ("gwas.chr1.txt.bgz", "hg38", "gwas.chr1.hg38.txt.gz"),
         ("gwas", "hg38", "gwas.hg38"),
