@@ -38,7 +38,7 @@ Out = Annotated[
         "--out",
         "-o",
         help="File to write, .gz to have it compressed; for several files a folder "
-        "(default: beside each file, NAME.hg38.tsv.gz).",
+        "(default: NAME.hg38.tsv.gz where you are).",
     ),
 ]
 Unmapped = Annotated[
@@ -151,8 +151,6 @@ def _targets(paths: list[str], wanted: Path | None, build: str | None) -> list[s
     ------
     UsageError : two files would be written to one.
     """
-    import os
-
     from gputwas.errors import UsageError
     from gputwas.files import check_target
     from gputwas.formats.sumstats.sources import base_name, is_url
@@ -166,7 +164,7 @@ def _targets(paths: list[str], wanted: Path | None, build: str | None) -> list[s
     else:
         check_target(wanted / "x", folder_is_made=True)
         wanted.mkdir(parents=True, exist_ok=True)
-        found = [str(wanted / os.path.basename(lifted_name(path, build))) for path in local]
+        found = [str(wanted / lifted_name(path, build)) for path in local]
     if len(set(found)) < len(found):
         raise UsageError("two of the files have one name: give --out a folder for each, in turns")
     return found

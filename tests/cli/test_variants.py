@@ -28,12 +28,14 @@ def files(tmp_path):
     return there, back, table
 
 
-def test_there_and_back_gives_the_file(tmp_path, files, capsys):
+def test_there_and_back_gives_the_file(tmp_path, files, capsys, monkeypatch):
     there, back, table = files
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # where the output goes, whichever folder the file is in
     outcome = run(capsys, "variants", "lift", table, "--chain", there, "--report", tmp_path / "report.tsv")
     assert outcome.code == 0, outcome.err
-    lifted = tmp_path / "gwas.hg38.tsv"
-    assert f"written: {lifted}" in outcome.out and "effect_allele, other_allele" in outcome.out
+    lifted = tmp_path / "here" / "gwas.hg38.tsv"
+    assert f"written: {lifted.name}" in outcome.out and "effect_allele, other_allele" in outcome.out
     names, values = (line.split("\t") for line in (tmp_path / "report.tsv").read_text().splitlines())
     counts = dict(zip(names, values, strict=True))
     n = len(table.read_text().splitlines()) - 1
@@ -116,9 +118,10 @@ def test_bad_tables_and_targets(tmp_path, files, capsys):
     no_leftovers(tmp_path)
 
 
-def test_no_file_is_written_over_another_that_is_given(tmp_path, files, capsys):
+def test_no_file_is_written_over_another_that_is_given(tmp_path, files, capsys, monkeypatch):
     """As when a pattern finds the outputs of the run before, or --out is given the chain file."""
     there, _, table = files
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "gwas.hg38.tsv").write_text(table.read_text())
     run_it = ["variants", "lift", "--chain", there, table]
     before = snapshot(tmp_path)
