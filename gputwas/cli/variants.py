@@ -130,18 +130,21 @@ def lift(
     tables = [
         open_variants(path, dialect=dialect, columns=columns, separator=separator) for path in paths
     ]  # before anything is written
-    reports = []
-    with progress("lifting", len(paths), "files") as shown:
-        for table, name, lost in zip(tables, outs, losts, strict=True):
-            typer.echo(f"{table.path}: {table.describe()}")
-            reports.append(
-                lift_file(
-                    table, liftover, name, unmapped=lost, source=builds[0], target=builds[1],
-                    keep_split=keep_split,
-                )
-            )  # fmt: skip
-            shown.advance()
-    _show(reports, report)
+    reports: list[LiftReport] = []
+    try:
+        with progress("lifting", len(paths), "files") as shown:
+            for table, name, lost in zip(tables, outs, losts, strict=True):
+                typer.echo(f"{table.path}: {table.describe()}")
+                reports.append(
+                    lift_file(
+                        table, liftover, name, unmapped=lost, source=builds[0], target=builds[1],
+                        keep_split=keep_split,
+                    )
+                )  # fmt: skip
+                shown.advance()
+    finally:
+        if reports:  # what is written already is told even if a later file is refused
+            _show(reports, report)
 
 
 def _targets(paths: list[str], wanted: Path | None, build: str | None) -> list[str]:

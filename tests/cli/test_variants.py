@@ -61,6 +61,17 @@ def test_several_files_go_into_folders(tmp_path, files, capsys):
     assert "lost_unknown_chromosome" in outcome.out
 
 
+def test_a_refused_file_hides_no_other_that_is_written(tmp_path, files, capsys):
+    there, _, table = files
+    good, bad = tmp_path / "a.txt", tmp_path / "b.txt"
+    good.write_text(table.read_text())
+    bad.write_text("chr\tpos\n" + "chr77\t1\n" * 9)
+    outcome = run(capsys, "variants", "lift", good, bad, "--chain", there, "-o", tmp_path / "out")
+    refused(outcome, bad, "9 of 9 rows", "no chromosome chr77")
+    assert f"written: {tmp_path / 'out' / 'a.hg38.txt'}" in outcome.out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.hg38.txt"]
+
+
 def test_the_wrong_direction_is_told_by_the_name(tmp_path, files, capsys):
     there, _, table = files
     before = snapshot(tmp_path)
