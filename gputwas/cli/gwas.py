@@ -82,7 +82,10 @@ MinFound = Annotated[
 ]
 KeepNonRsid = Annotated[
     bool | None,
-    typer.Option("--keep-non-rsid/--rsid-only", help="Use rows whose id is no rs number (parity: no)."),
+    typer.Option(
+        "--keep-non-rsid/--rsid-only",
+        help="Use rows whose id is no rs number, where ids are matched as they are (parity: no).",
+    ),
 ]
 PvalueFix = Annotated[
     float, typer.Option("--pvalue-fix", help="Parity mode: stand-in for p = 0; 0 drops such rows.")
@@ -322,6 +325,7 @@ def check(
     from gputwas.ingest.panel import PanelIndex
 
     matching = _matching(match, map_, map_from, map_to, chain, to)
+    matching.check_mode(mode)
     given: dict[str, Any] = {"dialect": dialect, "columns": parse_columns(column), "separator": separator}
     given |= {"opener": functools.cache(SourceFile), "threads": available_cores()}  # URLs: one download
     reader = open_sumstats(files, parity=mode == "parity", **given)

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.errors import InputError, UsageError
 from gputwas.ingest.diagnose import LIFT
-from gputwas.ingest.keys import Key, PlaceKey, TextKey, single_pairs
+from gputwas.ingest.keys import Key, PlaceKey
 from gputwas.ingest.lifted_gwas import BuildLift, check_target, lift_between
 from gputwas.ingest.mapped_key import mapped_key
 from gputwas.ingest.panel import PanelIndex
+from gputwas.ingest.spelled_key import spelled_key
 from gputwas.stores.hashing import hash_file
 from gputwas.variants.identifiers import Spelling, Style, build_name, places_of, spelling_of, style_of
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 Match = Literal["auto", "id", "position", "map"]
 
 _SPELLED_ALIKE = 0.95  # share of a file's identifiers that must be of one spelling to be matched as text
-_OTHER_NAMES = {"X": ["23", "0X"], "Y": ["24", "0Y"], "MT": ["M", "26"]}
+_SOME_RS = 0.05  # share of them that are not there by accident
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,24 @@ class MatchOptions:
             other = "--map" if self.map is not None else "--match id"
             raise UsageError(f"--chain moves positions, which {other} does not look at; give one of them")
 
+    def check_mode(self, mode: str) -> None:
+        """Refuse what parity mode does not know.
+
+        Raises
+        ------
+        UsageError : rows are to be matched otherwise than MetaXcan does.
+        """
+        plain = (MatchOptions(), MatchOptions("id"))
+        if mode == "parity" and self not in plain:
+            raise UsageError(
+                "--mode parity matches identifiers only, as MetaXcan does: leave out --match, --map, "
+                "--chain and --to"
+            )
+
+    def leading_to(self, build: str | None) -> MatchOptions:
+        """The same with this build of the models where a chain file was given and no build named."""
+        return replace(self, to=build) if self.chain is not None and self.to is None and build else self
+
     def with_digests(self) -> MatchOptions:
         """The same with absolute paths and digests, so that workers anywhere can tell the files.
 
@@ -102,7 +120,8 @@ class MatchOptions:
             said |= {"map": self.map_digest, "map_from": self.map_from, "map_to": self.map_to}
         there = build_name(self.to) is not None and build_name(self.to) == build_name(build)
         if self.chain is not None and not there:
-            said |= {"chain": self.chain_digest, "build": build_name(build) or build, "to": self.to}
+            said |= {"chain": self.chain_digest, "build": build_name(build) or build}
+            said["to"] = build_name(self.to) or self.to
         return {"matching": said} if said else {}
 
 
@@ -154,6 +173,12 @@ class FirstRows:
         return found[0] if found is not None and found[1] >= _SPELLED_ALIKE else None
 
     @property
+    def rs_share(self) -> float:
+        """Share of the identifiers that are rs numbers."""
+        rs = pc.match_substring_regex(self.ids, "^rs[0-9]+$")
+        return float(pc.mean(rs).as_py() or 0.0)
+
+    @property
     def placed(self) -> bool:
         """Whether columns or identifiers tell the place of variants."""
         return self.columns is not None or self.style.positional
@@ -192,7 +217,7 @@ def possible_keys(panel: PanelIndex, reader: _Reader, options: MatchOptions, bui
     first = FirstRows(reader)
     keys: list[Key] = [panel.key]
     if panel.placed and first.spelling is not None:
-        keys.append(_respelled(panel, first.spelling, first.style.example))
+        keys.append(spelled_key(panel, first.spelling, first.style.example))
     if panel.placed and first.placed:
         keys.append(PlaceKey(panel.place_index, first.columns, _lift(panel, first, options, build)))
     if options.map is not None:
@@ -207,17 +232,26 @@ def _automatic(panel: PanelIndex, first: FirstRows, lift: BuildLift | None, buil
         return panel.key
     if lift is None:
         if _builds(panel, first, build) is not None:
+            if not first.style.positional:
+                _require_one_build(panel, first, build)
             return panel.key  # finds nothing, and says why
         if first.spelling is not None:
-            return _respelled(panel, first.spelling, first.style.example)
+            return spelled_key(panel, first.spelling, first.style.example)
     return PlaceKey(panel.place_index, first.columns, lift)
 
 
 def _named_alike(panel: PanelIndex, first: FirstRows) -> bool:
-    """Whether the panel and the file have names of one kind that tell no place."""
-    if panel.style.positional or first.style.kind != panel.style.kind:
+    """Whether panel and file have names of one kind that tell no place.
+
+    Also where the file has rs numbers for a part of its variants, the panel for its own, and no column tells
+    places: what the file names by place has no rs number, and nothing would show it to be on another build.
+    """
+    kind = panel.style.kind
+    if panel.style.positional:
         return False
-    return panel.style.kind == "rsid" or bool(panel.index.contains(first.ids).any())
+    if kind == "rsid" and first.columns is None and first.rs_share >= _SOME_RS:
+        return True
+    return first.style.kind == kind and (kind == "rsid" or bool(panel.index.contains(first.ids).any()))
 
 
 def _lift(panel: PanelIndex, first: FirstRows, options: MatchOptions, build: str | None) -> BuildLift | None:
@@ -245,11 +279,11 @@ def _builds(panel: PanelIndex, first: FirstRows, build: str | None) -> tuple[str
 def _require_one_build(panel: PanelIndex, first: FirstRows, build: str | None) -> None:
     if (builds := _builds(panel, first, build)) is not None:
         raise InputError(
-            f"the file is on {builds[1]} and the models are on {builds[0]}, so --match position cannot be "
-            "done",
+            f"the file is on {builds[1]} and the models are on {builds[0]}, so rows cannot be matched by "
+            "position",
             path=first.path,
-            found=f"models that name their variants like {panel.style.example}",
-            remedy=LIFT,
+            found=f"{first.style.describe()}; in the models {panel.style.example!r}",
+            remedy=f"{LIFT} Or give a map from the file's ids to the models': --map FILE.",
         )
 
 
@@ -270,38 +304,3 @@ def _require_places(panel: PanelIndex, first: FirstRows) -> None:
             found=first.layout.describe(),
             remedy="Name them: --column chromosome=NAME --column position=NAME.",
         )
-
-
-def _respelled(panel: PanelIndex, spelling: Spelling, example: str) -> TextKey:
-    """The panel's variants as the file spells them, with the alleles in either order."""
-    ours = f"{panel.style.example!r}" if panel.style.positional else "the models', or their places"
-    said = f"identifier ({ours} written as in {example!r}"
-    said += ", alleles in either order)" if spelling.alleles else ", alleles by their columns)"
-    name = ("spelled", spelling)
-    return panel.kept(name, lambda: _written(panel, spelling, name, said))
-
-
-def _written(panel: PanelIndex, spelling: Spelling, name: Any, said: str) -> TextKey:
-    chromosome, position = panel.places
-    every = np.arange(len(panel))
-    texts, rows = [panel.ids.cast(pa.string())], [every]
-    orders = [(panel.effect, panel.other), (panel.other, panel.effect)]
-    for written, chosen in _names(chromosome, every, zeros=spelling.zero is None):
-        at = position.take(pa.array(chosen))
-        for one, two in orders if spelling.alleles else orders[:1]:
-            first, second = (a.cast(pa.string()).take(pa.array(chosen)) for a in (one, two))
-            texts.append(spelling.write(written, at, first, second))
-            rows.append(chosen)
-    texts_once, rows_once = single_pairs(pa.concat_arrays(texts), np.concatenate(rows))
-    return TextKey(texts_once, rows_once, name=name, said=said, placed=True, alleles=spelling.alleles)
-
-
-def _names(chromosome: pa.Array, every: np.ndarray, *, zeros: bool) -> list[tuple[pa.Array, np.ndarray]]:
-    """The names that chromosomes may have in a file, with the variants on them; zeros: perhaps 01 for 1."""
-    found = [(chromosome, every)]
-    may_be = _OTHER_NAMES | ({str(n): [f"0{n}"] for n in range(1, 10)} if zeros else {})
-    for usual, others in may_be.items():
-        there = np.flatnonzero(np.asarray(pc.fill_null(pc.equal(chromosome, usual), False)))
-        if len(there):
-            found += [(pa.array([other] * len(there)), there) for other in others]
-    return found

@@ -116,9 +116,10 @@ def import_gwas(
     states = FileStates(lenient=keep_going)
     _check_before(traits, options, states, keep_going=keep_going, overwrite=overwrite)
     table = _panel_table(panel)
-    if matched.to is not None:
+    if matched.chain is not None:
         style = style_of_panel(table["variant_id"])
         check_target(matched.to, style.build, style.example)
+        matched = matched.leading_to(style.build)
     with (
         open_executor(f"local:{min(workers, len(traits))}" if executor is None else executor) as pool,
         GwasStore.create(out, table, parameters=asdict(options), overwrite=overwrite) as store,
@@ -143,11 +144,7 @@ def import_gwas(
 
 def _checked_matching(matching: MatchOptions | None, options: GwasOptions) -> MatchOptions:
     found = MatchOptions() if matching is None else matching.with_digests()
-    if options.mode == "parity" and found not in (MatchOptions(), MatchOptions("id")):
-        raise UsageError(
-            "--mode parity matches identifiers only, as MetaXcan does: leave out --match, --map, "
-            "--chain and --to"
-        )
+    found.check_mode(options.mode)
     return found
 
 

@@ -75,6 +75,8 @@ def test_contradictions_are_usage_errors(study: Study, by_position: Path, tmp_pa
         outcome = run(capsys, *words, *more)
         assert outcome.code == 2 and problem in " ".join(outcome.err.split()), outcome.err
         nothing_written(out)
+    outcome = run(capsys, "gwas", "check", path, "--match", "position", "--mode", "parity")
+    assert outcome.code == 2 and "--mode parity matches identifiers only" in " ".join(outcome.err.split())
     outcome = run(capsys, *words, "--chain", tmp_path / "gone.chain", "--build", "hg19")
     refused(outcome, "gone.chain", "does not exist")
     nothing_written(out)
@@ -105,7 +107,8 @@ def test_lifted_by_a_chain_file_and_kept_with_the_trait(
     assert (store.read("old")[0] == store.read("new")[0]).all()
     said = {name: store.metadata(name) for name in ("old", "new")}
     assert said["old"]["lifted"]["mapped"] == len(study.rows) and "lifted" not in said["new"]
-    assert said["old"]["how"]["matching"]["to"] == "hg38" and "matching" not in said["new"]["how"]
+    assert said["old"]["how"]["matching"]["to"] == "GRCh38" and "matching" not in said["new"]["how"]
     assert json.dumps(said["old"]["how"])
-    assert run(capsys, *words, "--chain", chain, "--to", "hg38").code == 0
+    for again in (["--to", "hg38"], ["--to", "GRCh38"], []):  # the models' ids say the same
+        assert run(capsys, *words, "--chain", chain, *again).code == 0
     refused(run(capsys, *words), out, "read with other options", "matching")

@@ -85,16 +85,22 @@ def test_zeros_that_the_first_rows_do_not_tell(tmp_path: Path) -> None:
         np.testing.assert_allclose(read(path, panel()).z, EXPECTED, rtol=1e-6)
 
 
-def test_rs_numbers_among_places_are_found_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alleled", [False, True])
+def test_rs_numbers_among_places(tmp_path: Path, alleled: bool) -> None:
+    """Models by rs number are matched by that, models by place by the places, in whatever proportion."""
     places = {"chromosome": [place(i)[0] for i in range(N)], "position": [place(i)[1] for i in range(N)]}
 
     def row(i: int) -> str:
-        name = f"rs{i}" if i % 5 < 2 else "{}:{}".format(*place(i))
-        return f"{name} {' '.join(alleles(i))}"
+        named = "{}:{}".format(*place(i)) + f":{':'.join(alleles(i))}" * alleled
+        return f"{f'rs{i}' if i % 5 < 2 else named} {' '.join(alleles(i))}"
 
-    found = read(write(tmp_path / "t.txt", "SNP A1 A2", row), panel(lambda i: f"rs{i}", **places))
-    assert_all(found)
-    assert "the models', or their places written as in '3:10274'" in found.matched_how
+    path, by_rs = write(tmp_path / "t.txt", "SNP A1 A2", row), np.arange(N) % 5 < 2
+    found = read(path, panel(lambda i: f"rs{i}", **places))
+    np.testing.assert_allclose(found.z, np.where(by_rs, EXPECTED, np.nan), rtol=1e-6)
+    assert found.matched_how == "identifier"
+    found = read(path, panel())
+    np.testing.assert_allclose(found.z, np.where(by_rs, np.nan, EXPECTED), rtol=1e-6)
+    assert "written as in" in found.matched_how
 
 
 def test_a_file_without_ids_is_matched_by_its_places(tmp_path: Path) -> None:
