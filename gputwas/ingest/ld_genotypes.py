@@ -83,12 +83,12 @@ def covariance_from_genotypes(
     quality = quality or Quality()
     files = without_covariances(find_databases(models))
     tissues = [file.tissue for file in files]
-    outputs.check(tissues)
+    lists = [path for path in (samples, gene_table) if path is not None]
+    outputs.check(tissues, lists)
     device = choose_backend(backend)
     panel = open_genotypes(genotypes, samples)
     _check_samples(panel)
-    paths = [*(file.database for file in files), *panel.paths]
-    paths += [os.fspath(path) for path in (samples, gene_table) if path is not None]
+    paths = [*(file.database for file in files), *panel.paths, *(os.fspath(path) for path in lists)]
     inputs = describe_inputs(paths)
     parameters = {
         "tissues": tissues,

@@ -75,17 +75,21 @@ class LdOutputs:
         assert self.text is not None
         return os.path.join(self.text, f"{tissue}.txt.gz")
 
-    def check(self, tissues: Sequence[str]) -> None:
+    def check(self, tissues: Sequence[str], read: Sequence[PathLike] = ()) -> None:
         """Refuse what cannot be written, before long work.
+
+        Parameters
+        ----------
+        tissues : their names. read : files that are read and must not be written over.
 
         Raises
         ------
         UsageError
-            If two outputs are one file, or text is to lie in the folder of a store.
+            If two outputs are one file, one is a file that is read, or text would lie in a store's folder.
         InputError
             If a place cannot be written to.
         """
-        self._check_apart(tissues)
+        self._check_apart(tissues, {_real(path) for path in read})
         if self.text is not None:
             for tissue in tissues:
                 check_target(self.text_file(tissue), folder_is_made=True)
@@ -99,7 +103,7 @@ class LdOutputs:
                     remedy="Name a folder; MetaXcan's text of the cross-tissue covariance ends in .txt.gz.",
                 )
 
-    def _check_apart(self, tissues: Sequence[str]) -> None:
+    def _check_apart(self, tissues: Sequence[str], read: set[str]) -> None:
         text, of_genes = self.text, self.cross_tissue_text
         stores = [_real(path) for path in (self.store, self.cross_tissue_store) if path is not None]
         texts = [] if text is None else [_real(text)]
@@ -110,6 +114,11 @@ class LdOutputs:
         files = [] if text is None else [_real(self.text_file(tissue)) for tissue in tissues]
         if of_genes is not None and _real(of_genes) in files:
             raise UsageError(f"{of_genes}: is the file of a tissue in --text; give --cross-tissue another")
+        for path in files + ([] if of_genes is None else [_real(of_genes)]):
+            if path in read:
+                raise UsageError(
+                    f"{path}: is read, and would be written over; name another place for the text"
+                )
 
 
 def _real(path: PathLike) -> str:

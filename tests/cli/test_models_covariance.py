@@ -336,6 +336,11 @@ def test_outputs_in_each_other_s_way(tmp_path: Path, capsys: pytest.CaptureFixtu
     outcome = run(capsys, *start, "--text", text, "--cross-tissue", text / "Liver.txt.gz")
     refused(outcome, "file of a tissue", code=2)
     assert not list(text.iterdir())
+    keep = tmp_path / "keep.txt"
+    keep.write_text("s1\ns2\ns3\n")
+    outcome = run(capsys, *start, "--samples", keep, "--cross-tissue", keep)
+    refused(outcome, keep, "written over", code=2)
+    assert keep.read_text() == "s1\ns2\ns3\n"
 
 
 @pytest.mark.parametrize("digits", ["0", "18", "many", "-1"])
