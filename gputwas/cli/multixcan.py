@@ -144,8 +144,13 @@ def export_multixcan(
 
         gputwas export multixcan joint --max-p 1e-6 --out findings.parquet
     """
+    from gputwas.errors import UsageError
     from gputwas.study.export_joint import export_joint, export_joint_long
 
+    if trait is None and additional:
+        raise UsageError("--additional is for one trait; the long form has these columns anyway")
+    if trait is not None and max_p != 1:
+        raise UsageError("--max-p is for the long form; a trait's table has all genes")
     if trait is None:
         rows = export_joint_long(store, out, max_p=max_p)
         typer.echo(f"{out}: {rows:,} genes x traits")

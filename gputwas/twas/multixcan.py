@@ -6,6 +6,10 @@ not computed again.
 
 Traits that miss the same SNPs share everything but z: correlations of the tissues and their truncated
 inverses are made once per gene and pattern, and every trait is one more column of a product.
+
+z-scores that are stored as float32 are rounded by 6e-8, and z' R+ z amplifies that by at most twice the root
+of the condition number that is kept (|z|^2 / l1 <= z' R+ z, and R+ z is at most its root over that of the
+smallest eigenvalue): 7e-7 of a statistic at the usual 30.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from gputwas.stores.arrow import padded_matrix
 from gputwas.stores.gene_ld import GeneLd
 from gputwas.stores.joint import JointKind, JointPattern, JointStatus, JointStore
 from gputwas.twas.multixcan_acat import combine_tissues
-from gputwas.twas.multixcan_patterns import TRAITS_AT_ONCE, PatternTests, pattern_tests
+from gputwas.twas.multixcan_patterns import TRAITS_AT_ONCE, PatternTests, pattern_bytes, pattern_tests
 from gputwas.twas.multixcan_sources import JointSelection, select_joint
 
 __all__ = ["DEFAULT_CUTOFF", "JointReport", "JointSettings", "multixcan"]
@@ -39,6 +43,8 @@ Path = str | os.PathLike[str]
 DEFAULT_CUTOFF = Cutoff("condition_number", 30.0)  # as in the S-MultiXcan tutorial of MetaXcan's wiki
 PRECISIONS = ("float32", "float64")
 GENES_AT_ONCE = 1024  # combined by ACAT; fixed, so that a gene's bits do not depend on its neighbours
+FLOAT32 = 2.0**-24  # relative rounding of a z-score stored as float32
+AMPLIFIED = 1e-6  # share of the largest eigenvalue below which that rounding is more than 1e-4 of a statistic
 INTERMEDIATE = 24  # arrays of the values that ACAT holds at a time, at most
 
 
@@ -119,6 +125,7 @@ def multixcan(
     with _open_store(out, chosen, settings, backend) as store:
         run = _Run(chosen, store, settings, backend, plan)
         computed = run.all_blocks()
+        _say_amplified(chosen, run.smallest)
         report = JointReport(
             n_traits=len(chosen.traits), n_tissues=len(chosen.tissues), n_genes=chosen.genes.n_genes,
             genes_in_ld=0 if chosen.design is None else chosen.design.n_in_ld,
@@ -156,9 +163,20 @@ def _open_store(out: Path, chosen: JointSelection, settings: JointSettings, back
     )
 
 
+def _say_amplified(chosen: JointSelection, smallest: float) -> None:
+    """Warn where the rounding of stored z-scores shows in the statistics; `smallest` as in `_Run`."""
+    if smallest < AMPLIFIED and chosen.associations.manifest.parameters["precision"] == "float32":
+        log.warning(
+            "eigenvalues of down to %.1g of the largest are kept and z-scores are stored as float32: "
+            "statistics may be off by %.1g of their value; use `gputwas associate --precision float64` or a "
+            "stricter cut-off",
+            smallest, 2 * FLOAT32 / np.sqrt(smallest),
+        )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Plan:
-    """Traits whose z-scores are held at once, and bytes for the patterns kept from one block to the next."""
+    """Traits whose z-scores are held at once, and bytes for patterns that are kept beside a new one."""
 
     traits: int
     for_patterns: int
@@ -168,14 +186,18 @@ def _plan(chosen: JointSelection, settings: JointSettings) -> _Plan:
     """How the work is cut to fit the budget; a ResourceError if one trait does not fit."""
     budget = memory_budget(settings.memory)
     models, genes, size = chosen.models.num_rows, chosen.genes.n_genes, chosen.associations.block_size
-    fixed = budget // 4 + genes * size * 2 * np.dtype(settings.precision).itemsize
+    fixed = genes * size * 2 * np.dtype(settings.precision).itemsize
     fixed += INTERMEDIATE * 8 * min(GENES_AT_ONCE, genes) * TRAITS_AT_ONCE * len(chosen.tissues)
-    at_once = units_that_fit(budget, fixed, models * 8 + 1, most=size)
+    new = 0 if chosen.design is None else pattern_bytes(chosen.design)
+    of_trait = models * 8 + 1
+    units_that_fit(budget, fixed + new, of_trait, most=size)  # one trait of one pattern, or an error
+    kept = min(budget // 4, budget - fixed - new - of_trait)
+    at_once = units_that_fit(budget, fixed + new + kept, of_trait, most=size)
     log.info(
         "plan: %d genes, %d models, %d traits, %d at a time",
         genes, models, len(chosen.traits), min(at_once, len(chosen.traits)),
     )  # fmt: skip
-    return _Plan(at_once, budget // 4)
+    return _Plan(at_once, kept)
 
 
 class _Run:
@@ -193,6 +215,7 @@ class _Run:
         self._dtype = np.dtype(settings.precision)
         self._kept: OrderedDict[str, PatternTests] = OrderedDict()
         self._for_patterns, self._at_once = plan.for_patterns, plan.traits
+        self.smallest = 1.0  # eigenvalue kept, as a share of its gene's largest
 
     def all_blocks(self) -> int:
         """Compute the blocks that are not on disk yet; returns how many."""
@@ -265,13 +288,15 @@ class _Run:
         design, settings = self._chosen.design, self._settings
         assert design is not None
         present, has_z = self._chosen.present(trait), self._chosen.has_z(digest)
+        while self._kept and sum(held.nbytes for held in self._kept.values()) > self._for_patterns:
+            self._kept.popitem(last=False)
         tests = pattern_tests(
             design, present, has_z, settings.cutoff, settings.regularization, self._backend
         )  # fmt: skip
         self._store.write_pattern(digest, tests.pattern)
+        ratio = tests.pattern.eigen_min_kept / tests.pattern.eigen_max
+        self.smallest = float(np.fmin.reduce(ratio, initial=self.smallest))
         self._kept[digest] = tests
-        while len(self._kept) > 1 and sum(held.nbytes for held in self._kept.values()) > self._for_patterns:
-            self._kept.popitem(last=False)
         return tests
 
     def _without_ld(self, digest: str) -> JointPattern:

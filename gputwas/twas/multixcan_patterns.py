@@ -17,9 +17,9 @@ import numpy as np
 from gputwas.backends.choose import Backend
 from gputwas.stats.truncated import Cutoff, Truncated, joint_statistic, truncate
 from gputwas.stores.joint import JointPattern, JointStatus
-from gputwas.twas.multixcan_genes import GeneDesign, GeneGroups
+from gputwas.twas.multixcan_genes import MOST_LD, GeneDesign, GeneGroups
 
-__all__ = ["TRAITS_AT_ONCE", "GeneBatch", "PatternTests", "pattern_tests"]
+__all__ = ["TRAITS_AT_ONCE", "GeneBatch", "PatternTests", "pattern_bytes", "pattern_tests"]
 
 GENES_AT_ONCE = 256  # decomposed together; fixed, for compiled libraries see one shape per number of tissues
 TRAITS_AT_ONCE = 64  # columns of a product; fixed, so that a trait's bits do not depend on its neighbours
@@ -86,6 +86,14 @@ class PatternTests:
         return sum(8 * batch.models.shape[1] ** 2 * len(batch.genes) for batch in self.batches)
 
 
+def pattern_bytes(design: GeneDesign) -> int:
+    """Bytes that `pattern_tests` takes at most: correlations, a copy, and the LD of some genes unpacked."""
+    snps = np.diff(design.ld.offsets) ** 2
+    unpacked = max(min(MOST_LD, int(snps.sum())), int(snps.max(initial=0)))
+    tissues = np.diff(design.genes.offsets)[design.of_gene >= 0]
+    return 8 * (3 * int((tissues**2).sum()) + 4 * unpacked)
+
+
 def pattern_tests(
     design: GeneDesign,
     present: np.ndarray,
@@ -119,7 +127,7 @@ def pattern_tests(
     n_indep = np.zeros(genes.n_genes, dtype=np.int32)
     batches = []
     for size in sorted(of_size):
-        for part in _cut(of_size[size]):
+        for part in _cut(of_size.pop(size)):
             batch = _decomposed(part, cutoff, regularization, backend)
             batches.append(batch)
             count = len(part.genes)
@@ -152,10 +160,11 @@ def _testable(group: GeneGroups, has_z: np.ndarray) -> Iterator[GeneGroups]:
 
 
 def _cut(parts: list[GeneGroups]) -> Iterator[GeneGroups]:
-    """Genes of all parts in ascending order, `GENES_AT_ONCE` at a time."""
+    """Genes of all parts in ascending order, `GENES_AT_ONCE` at a time; empties the list."""
     genes = np.concatenate([part.genes for part in parts])
     models = np.concatenate([part.models for part in parts])
     correlation = np.concatenate([part.covariance for part in parts])
+    parts.clear()
     order = np.argsort(genes)
     for start in range(0, len(order), GENES_AT_ONCE):
         chosen = order[start : start + GENES_AT_ONCE]

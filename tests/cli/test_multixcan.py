@@ -225,4 +225,7 @@ def test_export_refuses_what_it_does_not_have(joint: JointStudy, tmp_path: Path,
     outcome = run(capsys, *export, "nothing", "-a", joint.associations, "-o", tmp_path / "t.tsv")
     refused(outcome, "no trait named 'nothing'")
     refused(run(capsys, *export, "-o", tmp_path / "t.tsv"), "Parquet", code=2)
+    long = [*export, "-o", tmp_path / "t.parquet"]
+    refused(run(capsys, *long, "--additional"), "--additional is for one trait", code=2)
+    refused(run(capsys, *long, joint.traits[0], "--max-p", "0.1"), "--max-p is for the long form", code=2)
     assert not (tmp_path / "t.tsv").exists()

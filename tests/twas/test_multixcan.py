@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gputwas.stores.gwas import GwasStore
 from gputwas.stores.joint import JointPattern, JointStatus, JointStore
 from gputwas.twas import multixcan as module
 from gputwas.twas import multixcan_genes, multixcan_patterns
+from gputwas.twas.associate import AssociateSettings, associate
 from gputwas.twas.multixcan import JointSettings, multixcan
 from tests.joint_studies import JointStudy, joint_study, plain_smultixcan
 from tests.small_stores import contents
@@ -245,6 +247,48 @@ def test_a_small_budget_keeps_few_patterns_and_changes_nothing(
 def test_one_trait_that_does_not_fit(one: JointStudy, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"one trait needs .* GB and the budget is"):
         run(one, tmp_path / "j", memory="500KB")
+
+
+def test_the_budget_that_is_asked_for_is_enough(
+    one: JointStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "INTERMEDIATE", 10_000)
+    with pytest.raises(ResourceError) as refused:
+        run(one, tmp_path / "j", memory="500KB")
+    needed = re.search(r"needs ([\d.]+) GB", str(refused.value))
+    assert needed is not None and float(needed[1]) > 0.2
+    assert run(one, tmp_path / "j", memory=f"{needed[1]}GB").is_complete
+
+
+def test_a_pattern_that_does_not_fit(
+    one: JointStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "pattern_bytes", lambda _: 5 * 10**9)
+    with pytest.raises(ResourceError, match=r"needs 5\.01 GB and the budget is 4\.00"):
+        run(one, tmp_path / "j", memory="4GB")
+    assert run(one, tmp_path / "j", memory="5.01GB").is_complete
+
+
+def test_small_eigenvalues_amplify_the_rounding_of_z(
+    one: JointStudy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    everything = Cutoff("eigen_ratio", 0.0)
+    store = run(one, tmp_path / "whole", cutoff=everything)
+    patterns = [store.read_pattern(store.pattern_of(trait)) for trait in one.traits]
+    smallest = min(np.nanmin(found.eigen_min_kept / found.eigen_max) for found in patterns)
+    assert smallest < 1 / 60
+    assert "float32" not in caplog.text  # these associations are float64
+    settings = AssociateSettings(backend="numpy", precision="float32")
+    associate(one.folder / "models", one.folder / "gwas", tmp_path / "a", settings=settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AMPLIFIED", 2 * smallest)
+        for cutoff, said in ((Cutoff("condition_number", 30.0), False), (everything, True)):
+            caplog.clear()
+            multixcan(
+                tmp_path / "a", tmp_path / f"j{said}", **one.paths(), ld=one.ld,
+                settings=JointSettings(backend="numpy", cutoff=cutoff),
+            )  # fmt: skip
+            assert (f"eigenvalues of down to {smallest:.1g} of the largest are kept" in caplog.text) is said
 
 
 def test_other_settings_are_refused(one: JointStudy, tmp_path: Path) -> None:
