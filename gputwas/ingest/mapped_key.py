@@ -19,7 +19,7 @@ from gputwas.errors import InputError, UsageError
 from gputwas.formats.id_map import IdMap
 from gputwas.ingest.keys import TextKey, single_pairs
 from gputwas.ingest.panel import PanelIndex
-from gputwas.variants.identifiers import Style, spelling_of, style_of
+from gputwas.variants.identifiers import Style, places_of, spelling_of, style_of
 from gputwas.variants.match import VariantIndex
 
 __all__ = ["mapped_key"]
@@ -65,6 +65,7 @@ class _Begun:
 
     def __init__(self, panel: PanelIndex, table: IdMap, source: str | None, target: str | None) -> None:
         self.table = table
+        _require_header(table, panel)
         to = table.column(target, "--map-to") if target is not None else None
         self._origin = table.column(source, "--map-from") if source is not None else None
         self.to = _panel_column(table, panel, self._origin) if to is None else to
@@ -101,6 +102,22 @@ class _Begun:
         raise UsageError(
             f"{self.table.path}: which column holds the GWAS's identifiers ({style_of(ids).describe()}) "
             f"cannot be told: {which} of {', '.join(names)} looks like them. Name it: --map-from COLUMN"
+        )
+
+
+def _require_header(table: IdMap, panel: PanelIndex) -> None:
+    """Refuse a map that begins with its first pair: that pair would be lost, and no column could be named."""
+    names = pa.array(table.names, pa.string())
+    rs = np.asarray(pc.match_substring_regex(names, "^rs[0-9]{3,}$"))
+    ids = rs | np.asarray(pc.is_valid(places_of(names)[1])) | panel.index.contains(names)
+    if ids.any():
+        raise InputError(
+            "the map has no header line",
+            path=table.path,
+            line=1,
+            found=" ".join(table.names)[:200],
+            expected="the names of its columns",
+            remedy="Write one above it, such as: from, a tab, to.",
         )
 
 

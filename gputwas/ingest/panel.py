@@ -6,6 +6,7 @@ In: the panel's table. Out: an index that finds rows by identifier or by place, 
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Set as AbstractSet
@@ -69,6 +70,7 @@ class PanelIndex:
         self.key = TextKey(self.ids)
         self.layouts = KnownLayouts()
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,11 +112,12 @@ class PanelIndex:
 
     def kept(self, name: Hashable, make: Callable[[], Kept]) -> Kept:
         """What `make` returns, such as a key: made once, and kept by this name for the files that follow."""
-        found = self._kept[name] if name in self._kept else make()
-        self._kept[name] = found
-        self._kept.move_to_end(name)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        with self._lock:  # threads of a process may read at once
+            found = self._kept[name] if name in self._kept else make()
+            self._kept[name] = found
+            self._kept.move_to_end(name)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
         return found
 
     def on_chromosomes(self, present: AbstractSet[str]) -> int:

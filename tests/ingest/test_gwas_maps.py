@@ -107,3 +107,13 @@ def test_a_map_without_rows(tmp_path: Path) -> None:
     for columns in ({}, {"map_from": "rs", "map_to": "id"}):
         with pytest.raises(InputError, match=r"map\.tsv"):
             read(gwas, panel(), map=str(table), **columns)
+
+
+@pytest.mark.parametrize(
+    "row", [lambda i: (f"rs{i + 100}", f"x{i}"), lambda i: (gtex(i), f"x{i}"), lambda i: ("a", f"v{i}")]
+)
+def test_a_map_that_begins_with_a_pair(tmp_path: Path, row) -> None:
+    gwas = write(tmp_path / "t.txt", "SNP A1 A2", lambda i: "rs{} {} {}".format(i, *alleles(i)))
+    table = write_map(tmp_path / "map.tsv", " ".join(row(0)), row)
+    with pytest.raises(InputError, match=r"map\.tsv, line 1: the map has no header line.*Write one above it"):
+        read(gwas, panel(lambda i: f"v{i}"), map=str(table))
