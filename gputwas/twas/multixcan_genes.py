@@ -11,6 +11,7 @@ moving it to a device would take longer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,8 @@ from gputwas.stores.models import ModelSet
 from gputwas.stores.panel import map_panel
 
 __all__ = ["GeneDesign", "GeneGroups", "GeneSet", "design_genes", "gene_set"]
+
+log = logging.getLogger(__name__)
 
 ROUNDING = 1e-12  # a variance below this share of its largest possible value has cancelled
 MOST_LD = 4_000_000  # values of unpacked LD at a time: 32 MB
@@ -208,6 +211,13 @@ def design_genes(models: ModelSet, ld: GeneLd) -> GeneDesign:
     if not len(kept):
         raise _nothing_in_common("SNP", models.panel["variant_id"], ld.panel["variant_id"])
     kept = kept[np.argsort(rank[model[kept]], kind="stable")]
+    lacking = int(np.count_nonzero((of_gene[gene] >= 0) & (place < 0)))
+    if lacking:
+        log.warning(
+            "%d of the %d weights of genes in the cross-tissue LD are of SNPs (or alleles) that it lacks: "
+            "they do not count in the correlation of tissues",
+            lacking, len(kept) + lacking,
+        )  # fmt: skip
     variants = models.variants[kept]
     return GeneDesign(
         genes=genes, ld=ld, of_gene=of_gene, in_ld_panel=way.index.astype(np.int64),

@@ -19,7 +19,7 @@ from gputwas.twas import multixcan as module
 from gputwas.twas import multixcan_genes, multixcan_patterns
 from gputwas.twas.associate import AssociateSettings, associate
 from gputwas.twas.multixcan import JointSettings, multixcan
-from tests.joint_studies import JointStudy, joint_study, plain_smultixcan
+from tests.joint_studies import N_GENES, JointStudy, joint_study, plain_smultixcan
 from tests.small_stores import contents
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-7}  # of the statistic, relative; condition numbers are below 1e3
@@ -176,6 +176,18 @@ def test_gene_batches_change_no_bit_on_numpy(
     monkeypatch.setattr(multixcan_patterns, "GENES_AT_ONCE", 2)
     run(one, tmp_path / "cut")
     assert contents(tmp_path / "whole") == contents(tmp_path / "cut")
+
+
+def test_weights_without_cross_tissue_ld_are_counted(
+    one: JointStudy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(one, tmp_path / "j")
+    genes = [int(gene.removeprefix("ENSG")) for gene in one.models.models["gene"].to_pylist()]
+    owner = np.repeat(genes, np.diff(one.models.offsets))
+    of_ld = owner < N_GENES - 1
+    lacking = of_ld & (owner % 2 == 1) & (one.models.variants == 6 * owner + 3)
+    said = f"{lacking.sum()} of the {of_ld.sum()} weights of genes in the cross-tissue LD are of SNPs"
+    assert lacking.any() and said in caplog.text
 
 
 def test_some_tissues_are_a_study_of_their_own(one: JointStudy, tmp_path: Path) -> None:
