@@ -226,7 +226,7 @@ class JointStore(StoreHandle):
 
     def read_block(self, block: int, kind: JointKind = "statistic") -> np.ndarray:
         """Values of a block, a read-only (genes, traits) view; an InputError if not there or damaged."""
-        path = self._existing(block, kind)
+        path = _existing(self._shard(block, kind))
         values = open_matrix(path, self.block_traits(block), self.genes.num_rows)
         if values is None:
             raise InputError("a block does not have the genes and traits of the store", path=path)
@@ -235,22 +235,12 @@ class JointStore(StoreHandle):
     def read_trait(self, trait: str, kind: JointKind = "statistic") -> np.ndarray:
         """Values of one trait, read-only (genes,); errors as for `read_block`."""
         block, column = self.locate(trait)
-        return array_view(open_batch(self._existing(block, kind)).column(column))
+        return array_view(open_batch(_existing(self._shard(block, kind))).column(column))
 
     def _shard(self, block: int, kind: str) -> str:
         if kind not in self.kinds:
             raise ValueError(f"the store has {', '.join(self.kinds)}, not {kind!r}")
         return os.path.join(self.path, _SHARDS, f"{block:05d}.{kind}.arrow")
-
-    def _existing(self, block: int, kind: str) -> str:
-        path = self._shard(block, kind)
-        if not os.path.exists(path):
-            raise InputError(
-                "these results were not computed yet",
-                path=path,
-                remedy="Run the same `gputwas multixcan` again; it goes on where it was.",
-            )
-        return path
 
     # Patterns of missing SNPs
 
@@ -294,7 +284,7 @@ class JointStore(StoreHandle):
 
     def pattern_of(self, trait: str) -> str:
         """Digest of a trait's pattern; an InputError if there is no such trait or it was not recorded yet."""
-        return read_json(self._record(self.locate(trait)[0]))[trait]
+        return read_json(_existing(self._record(self.locate(trait)[0])))[trait]
 
     def _pattern(self, digest: str, part: str) -> str:
         if not re.fullmatch(r"[0-9a-f]{1,64}", digest):
@@ -327,6 +317,17 @@ class JointStore(StoreHandle):
     def _check_writable(self) -> None:
         if not self._writable:
             raise RuntimeError(f"{self.path} was opened for reading")
+
+
+def _existing(path: str) -> str:
+    """The path of a file of a block; an InputError if the block is not there."""
+    if not os.path.exists(path):
+        raise InputError(
+            "these results were not computed yet",
+            path=path,
+            remedy="Run the same `gputwas multixcan` again; it goes on where it was.",
+        )
+    return path
 
 
 def _digest(table: pa.Table) -> str:

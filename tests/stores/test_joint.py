@@ -89,6 +89,8 @@ def test_goes_on_where_it_was(tmp_path: Path) -> None:
         assert [store.has_block(k) for k in (0, 1)] == [True, False]
         with pytest.raises(InputError, match=r"not computed yet.*goes on where it was"):
             store.read_block(1)
+        with pytest.raises(InputError, match=r"not computed yet.*goes on where it was"):
+            store.pattern_of(store.block_traits(1)[0])
         with pytest.raises(InputError, match="not computed yet"):
             store.read_trait("t3", "acat")
 
