@@ -203,6 +203,7 @@ def choose_key(panel: PanelIndex, reader: _Reader, options: MatchOptions, build:
     if options.map is not None:
         given = options.map, options.map_digest or hash_file(options.map), first.ids
         return mapped_key(panel, *given, options.map_from, options.map_to)
+    _check_build(first, build)
     lift = _lift(panel, first, options, build)
     if options.match == "position":
         _require_places(panel, first)
@@ -252,6 +253,18 @@ def _named_alike(panel: PanelIndex, first: FirstRows) -> bool:
     if kind == "rsid" and first.columns is None and first.rs_share >= _SOME_RS:
         return True
     return first.style.kind == kind and (kind == "rsid" or bool(panel.index.contains(first.ids).any()))
+
+
+def _check_build(first: FirstRows, build: str | None) -> None:
+    """Refuse a build that the identifiers contradict, where they alone tell places."""
+    shown, given = first.style.build, build_name(build)
+    if first.columns is None and shown and given and shown != given:
+        raise InputError(
+            f"the build of the file is said to be {build}, but its identifiers show {shown}",
+            path=first.path,
+            found=first.style.describe(),
+            remedy=f"Say --build {shown}, or leave it out; of a manifest, correct its column.",
+        )
 
 
 def _lift(panel: PanelIndex, first: FirstRows, options: MatchOptions, build: str | None) -> BuildLift | None:

@@ -163,3 +163,22 @@ def test_builds_of_unknown_names_are_not_taken_for_one() -> None:
     how = MatchOptions(chain="c", to="mm10", chain_digest="d")
     assert how.kept("mm9")["matching"]["chain"] == "d"
     assert MatchOptions(chain="c", to="hg38", chain_digest="d").kept("GRCh38") == {}
+
+
+def test_a_build_that_the_ids_contradict(tmp_path: Path) -> None:
+    """Where they alone tell places; columns may be of another build than the ids."""
+    chain = tmp_path / "made.chain"
+    chain.write_text("chain 9 chr1 1000 + 0 900 chr1 1000 + 0 900 1\n900\n\n")
+
+    def row(i: int, places: str = "") -> str:
+        named = "{}:{}:{}:{}:b38".format(*place(i), *alleles(i))
+        return " ".join([named, *places.format(*place(i)).split(), *alleles(i)])
+
+    path = write(tmp_path / "t.txt", "SNP A1 A2", row)
+    for options in ({}, {"chain": str(chain), "to": "hg38"}, {"match": "position"}):
+        with pytest.raises(InputError, match=r"said to be hg19, but its identifiers show GRCh38.*:b38'"):
+            read(path, panel(), build="hg19", **options)
+    assert_all(read(path, panel(), build="GRCh38", chain=str(chain)))
+    path = write(tmp_path / "t.txt", "SNP CHR BP A1 A2", lambda i: row(i, "{} {}"))
+    with pytest.raises(InputError, match="on GRCh37 and the models are on GRCh38"):
+        read(path, panel(), build="hg19", match="position")
