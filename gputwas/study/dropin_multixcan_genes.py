@@ -6,6 +6,7 @@ one after the other, each with its matrix or with the reason why it has none.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from gputwas.formats.predictdb import TissueModels
 from gputwas.study.dropin_multixcan_inputs import TissueScores, read_columns, trimmed
 
 __all__ = ["GeneTissues", "Unusable", "genes_of_covariance", "genes_of_product"]
+
+log = logging.getLogger(__name__)
 
 _CANCELLED = 1e-12  # a variance below this share of its absolute terms is rounding: SNPs in perfect LD, say
 
@@ -57,6 +60,7 @@ class _Weights:
     tissue: np.ndarray  # int64 (weights,), column of the scores; -1 for a tissue without results
     snp: np.ndarray  # int64 (weights,), of the covariance's SNPs; -1 where it does not have the SNP
     weight: np.ndarray  # float64 (weights,)
+    lacking: int  # weights of SNPs that count, but that the covariance does not have
 
 
 def genes_of_covariance(
@@ -82,7 +86,12 @@ def genes_of_covariance(
         genes = trimmed(genes)
         _refuse_ambiguous(genes, models, covariances.path)
     usable = pc.is_in(covariances.snps, value_set=snps).to_numpy(zero_copy_only=False)
-    weights = _weights(genes, covariances.snps, usable, models, scores.tissues, trim=trim)
+    weights = _weights(genes, covariances.snps, usable, snps, models, scores.tissues, trim=trim)
+    if weights.lacking:
+        log.warning(
+            "%d of %d weights are of SNPs of the GWAS that the covariance lacks, and do not count",
+            weights.lacking, len(weights.weight),
+        )  # fmt: skip
     id1, id2 = covariances.id1, covariances.id2
     known = usable[id1] & usable[id2]
     there = np.logical_or.reduceat(known, covariances.offsets[:-1]) if len(known) else known
@@ -124,16 +133,20 @@ def _weights(
     genes: pa.Array,
     snps: pa.Array,
     usable: np.ndarray,
+    counted: pa.Array,
     models: Sequence[TissueModels],
     tissues: Sequence[str],
     *,
     trim: bool,
 ) -> _Weights:
     parts = []
+    lacking = 0
     for one in models:
         ids = trimmed(one.weights["gene"]) if trim else one.weights["gene"]
         gene = pc.fill_null(pc.index_in(ids, value_set=genes), -1).to_numpy().astype(np.int64)
         snp = pc.fill_null(pc.index_in(one.weights["variant_id"], value_set=snps), -1).to_numpy()
+        absent = pc.is_in(one.weights["variant_id"], value_set=counted).to_numpy() & (snp < 0)
+        lacking += int(np.count_nonzero(absent & (gene >= 0)))
         snp = np.where((snp >= 0) & usable[snp], snp, -1) if len(usable) else snp
         own = np.flatnonzero(gene >= 0)
         column = tissues.index(one.tissue) if one.tissue in tissues else -1
@@ -142,7 +155,7 @@ def _weights(
     gene, tissue, snp, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(gene, kind="stable")
     bounds = np.searchsorted(gene[order], np.arange(len(genes) + 1))
-    return _Weights(bounds, tissue[order], snp[order], weight[order])
+    return _Weights(bounds, tissue[order], snp[order], weight[order], lacking)
 
 
 class _SubMatrix:

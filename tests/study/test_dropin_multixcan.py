@@ -305,6 +305,24 @@ def test_snps_that_do_not_count(tmp_path: Path, trait: Trait) -> None:
     expect(tmp_path / "out.tsv", trait, snps=kept)
 
 
+def test_weights_that_the_covariance_lacks_are_counted(
+    tmp_path: Path, trait: Trait, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A covariance of one tissue, say, in place of that of all."""
+    lost, uncounted = "rs02", "rs13"
+    for pairs in trait.covariance.values():
+        for pair in [pair for pair in pairs if lost in pair or uncounted in pair]:
+            del pairs[pair]
+    write_trait(tmp_path, trait)  # its SNPs are those of the covariance
+    assert smultixcan(tmp_path) == 0
+    assert "lacks" not in capsys.readouterr().err
+    (tmp_path / "snps.txt").write_text((tmp_path / "snps.txt").read_text() + lost + "\n")
+    assert smultixcan(tmp_path, "--overwrite") == 0
+    every = [weights for by_tissue in trait.weights.values() for weights in by_tissue.values()]
+    said = f"{sum(lost in weights for weights in every)} of {sum(map(len, every))} weights are of SNPs of the"
+    assert said in capsys.readouterr().err
+
+
 def test_snps_of_the_gwas(tmp_path: Path, trait: Trait) -> None:
     """Exchanged alleles and a missing z do no harm here; other alleles and absence do."""
     write_trait(tmp_path, trait)
