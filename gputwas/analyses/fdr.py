@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -71,7 +71,7 @@ class SignificantAssociations:
 
 @dataclass(frozen=True)
 class _Found:
-    """The significant tests, largest -log10 p first: arrays (found,); and counts (families,)."""
+    """The significant tests: arrays (found,); and counts (families,)."""
 
     model: np.ndarray
     trait: np.ndarray
@@ -183,19 +183,24 @@ def _correct(chosen: Selection, alpha: float, method: str, budget: int) -> _Foun
     tests = significant_tests(nlog10_p, survivors.family, survivors.n_tests, alpha, method=method)
     if tests.place.size * BYTES_PER_FOUND > budget:
         return None
-    key, nlog10_p = survivors.key[tests.place], nlog10_p[tests.place]
-    order = np.lexsort((key, -nlog10_p))
-    place = tests.place[order]
-    model, trait = np.divmod(key[order], len(chosen.store.trait_names))
+    place = tests.place
+    model, trait = np.divmod(survivors.key[place], len(chosen.store.trait_names))
     return _Found(
         model, trait, survivors.family[place], survivors.z[place],
-        nlog10_p[order], tests.nlog10_q[order], survivors.n_tests, tests.n_significant,
+        nlog10_p[place], tests.nlog10_q, survivors.n_tests, tests.n_significant,
     )  # fmt: skip
+
+
+def _in_order(found: _Found) -> _Found:
+    """Largest -log10 p first, ties by model and trait."""
+    order = np.lexsort((found.trait, found.model, -found.nlog10_p))
+    per_test = ("model", "trait", "family", "z", "nlog10_p", "nlog10_q")
+    return replace(found, **{name: getattr(found, name)[order] for name in per_test})
 
 
 def _table(chosen: Selection, found: _Found, family: str) -> pa.Table:
     """Look up everything about the significant tests."""
-    store = chosen.store
+    store, found = chosen.store, _in_order(found)
     models, traits = store.models.take(pa.array(found.model)), store.traits.take(pa.array(found.trait))
     columns: dict[str, pa.Array | pa.ChunkedArray | np.ndarray] = {"trait": traits["trait"]}
     for name in ("tissue", "gene", "gene_name", "chromosome", "start", "end"):

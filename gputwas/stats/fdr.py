@@ -130,7 +130,7 @@ def significant_tests(
     n_families = len(n_tests)
     if family.size and not 0 <= family.min() <= family.max() < n_families:
         raise ValueError(f"families {family.min()} to {family.max()} are given, there are {n_families}")
-    order = np.argsort(family, kind="stable")
+    order = np.arange(family.size) if n_families == 1 else np.argsort(family, kind="stable")
     bounds = np.searchsorted(family[order], np.arange(n_families + 1))
     q = np.full(family.size, np.nan)
     for number, (first, last) in enumerate(pairwise(bounds.tolist())):
