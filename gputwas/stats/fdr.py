@@ -59,7 +59,7 @@ def bh_adjust(nlog10_p: np.ndarray, n_tests: int | None = None) -> np.ndarray:
     out = np.full(values.shape, np.nan)
     given = values[made]
     if given.size:
-        order = np.argsort(-given, kind="stable")
+        order = np.argsort(-given)  # equal ones get one result, in whatever order they are ranked
         ranks = np.arange(1, given.size + 1, dtype=np.float64)
         scaled = given[order] - np.log10(total / ranks)
         adjusted = np.empty(given.size)
