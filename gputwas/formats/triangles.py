@@ -21,6 +21,7 @@ from gputwas.formats.sumstats.inflate import blocks, compression_of
 __all__ = ["Triangles", "read_triangles"]
 
 _SHORTEST_ROW = 8  # bytes of "g a b 1\n"
+_ROOM = 1 << 22  # elements that arrays have room for at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +149,13 @@ class _Rows:
 
 
 def _with_room(array: np.ndarray, length: int) -> np.ndarray:
-    """The array, or a copy of at least twice its length, so that `length` elements fit."""
+    """The array, or a copy that is much longer, so that `length` elements fit.
+
+    Memory that is never written to costs nothing, copying and touching it anew does: so room is ample.
+    """
     if len(array) >= length:
         return array
-    larger: Any = np.empty(max(length, 2 * len(array)), array.dtype)
+    larger: Any = np.empty(max(length, 4 * len(array), _ROOM), array.dtype)
     larger[: len(array)] = array
     return larger
 
