@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from gputwas.errors import InputError
 from gputwas.stores.arrow import array_view, open_batch, open_table, write_arrays, write_table
-from gputwas.stores.folder import Claim, claim
 from gputwas.stores.hashing import ContentHash
-from gputwas.stores.manifest import differences, new_manifest, read_manifest
+from gputwas.stores.manifest import read_manifest
 from gputwas.stores.panel import check_panel
+from gputwas.stores.whole import is_current, write_whole
 
 __all__ = ["GeneLd", "check_gene_ld", "gene_ld_store_is_current", "read_gene_ld_store", "write_gene_ld_store"]
 
@@ -137,9 +137,7 @@ def gene_ld_store_is_current(
     path: str | os.PathLike[str], *, inputs: Mapping[str, Mapping[str, Any]], parameters: Mapping[str, Any]
 ) -> bool:
     """Whether a finished store from these inputs and parameters is there, so making it can be skipped."""
-    if not os.path.isfile(os.path.join(path, "manifest.json")):
-        return False
-    return not differences(read_manifest(path, FORMAT), parameters, inputs)
+    return is_current(path, FORMAT, inputs=inputs, parameters=parameters)
 
 
 def write_gene_ld_store(
@@ -150,50 +148,13 @@ def write_gene_ld_store(
     parameters: Mapping[str, Any],
     overwrite: bool = False,
 ) -> None:
-    """Write an LD set; the manifest comes last, so a store with a manifest is whole.
-
-    A finished store from the same inputs and parameters with the same content is left as it is.
-
-    Parameters
-    ----------
-    inputs : from `describe_inputs`.
-    parameters : everything else that decides the content.
-    overwrite : write anew over any such store.
-
-    Raises
-    ------
-    InputError
-        If the folder holds something else, is being written by another process, or holds a store from other
-        inputs or parameters.
-    ResourceError
-        If the disk is full; what was begun is removed.
-    """
+    """Write an LD set, whole or not at all; see `gputwas.stores.whole.write_whole`."""
     check_gene_ld(gene_ld)
-    held = claim(
-        path, FORMAT, contents=_CONTENTS, parameters=parameters, inputs=inputs, overwrite=overwrite
+    write_whole(
+        path, FORMAT, lambda folder: _write_files(folder, gene_ld), files=_CONTENTS,
+        content={"digest": gene_ld.digest, "genes": gene_ld.n_genes, "entries": len(gene_ld.variants)},
+        inputs=inputs, parameters=parameters, overwrite=overwrite,
     )  # fmt: skip
-    with held.lock:
-        if held.manifest is not None:
-            _check_same_content(held, gene_ld)
-            return
-        try:
-            _write_files(held.path, gene_ld)
-            content = {"digest": gene_ld.digest, "genes": gene_ld.n_genes, "entries": len(gene_ld.variants)}
-            new_manifest(FORMAT, parameters, inputs, content).write(held.path)
-        except BaseException:
-            held.abandon()
-            raise
-
-
-def _check_same_content(held: Claim, gene_ld: GeneLd) -> None:
-    assert held.manifest is not None
-    if held.manifest.content.get("digest") != gene_ld.digest:
-        raise InputError(
-            "the store has the same inputs and parameters but other contents, it was written by gputwas "
-            f"{held.manifest.program_version}",
-            path=held.path,
-            remedy="Use --overwrite to write it anew, or name another folder.",
-        )
 
 
 def _write_files(folder: str, gene_ld: GeneLd) -> None:
