@@ -6,7 +6,6 @@ be written by several worker processes, in any order; each is there whole or not
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -25,8 +24,8 @@ from gputwas.stores.arrow import (
     write_batch,
     write_table,
 )
+from gputwas.stores.blocks import BlockedStore
 from gputwas.stores.folder import Claim, claim, make_folders
-from gputwas.stores.handle import StoreHandle
 from gputwas.stores.hashing import ContentHash
 from gputwas.stores.lock import StoreLock
 from gputwas.stores.manifest import Manifest, new_manifest, read_json, to_plain, write_json
@@ -44,7 +43,7 @@ Kind = Literal["z", "effect"]
 _KINDS: tuple[Kind, Kind] = ("z", "effect")
 
 
-class AssociationStore(StoreHandle):
+class AssociationStore(BlockedStore):
     """Results of models x traits; made by `create` or `open`, never directly.
 
     A store made by `create` holds the lock until `close`, or the end of the ``with`` block. Pickling hands a
@@ -53,10 +52,10 @@ class AssociationStore(StoreHandle):
     """
 
     FORMAT = FORMAT
+    WHICH_TRAITS = "`gputwas gwas list` names those scored."
 
     def __init__(self, path: str, manifest: Manifest, lock: StoreLock | None, writable: bool) -> None:
         super().__init__(path, manifest, lock, writable)
-        self.block_size: int = manifest.content["block_size"]
         self._patterns = PatternFolder(path)
 
     @classmethod
@@ -114,16 +113,6 @@ class AssociationStore(StoreHandle):
         """Table (models,): the rows of all tissues, tissue after tissue."""
         return open_table(os.path.join(self.path, "models.arrow"))
 
-    @cached_property
-    def traits(self) -> pa.Table:
-        """Table (traits,): trait and its metadata, in the order of the blocks."""
-        return open_table(os.path.join(self.path, "traits.arrow"))
-
-    @cached_property
-    def trait_names(self) -> list[str]:
-        """Names of the traits, in the order of the blocks."""
-        return self.traits["trait"].to_pylist()
-
     @property
     def tissues(self) -> list[str]:
         """Tissues in the order of the model table."""
@@ -132,10 +121,6 @@ class AssociationStore(StoreHandle):
     @cached_property
     def _tissue_slices(self) -> dict[str, slice]:
         return tissue_slices(self.models)
-
-    @cached_property
-    def _columns(self) -> dict[str, int]:
-        return {trait: column for column, trait in enumerate(self.trait_names)}
 
     def tissue_slice(self, tissue: str) -> slice:
         """Rows of the model table (and of patterns) that belong to a tissue.
@@ -154,34 +139,6 @@ class AssociationStore(StoreHandle):
                 remedy=f"Its tissues are {known}.",
             )
         return self._tissue_slices[tissue]
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks of traits."""
-        return -(-len(self.trait_names) // self.block_size)
-
-    def block_traits(self, block: int) -> list[str]:
-        """Names of the traits of a block."""
-        if not 0 <= block < self.n_blocks:
-            raise IndexError(f"block {block} of {self.n_blocks}")
-        return self.trait_names[block * self.block_size : (block + 1) * self.block_size]
-
-    def locate(self, trait: str) -> tuple[int, int]:
-        """Block of a trait, and its column there.
-
-        Raises
-        ------
-        InputError
-            If the store has no such trait.
-        """
-        if trait not in self._columns:
-            near = difflib.get_close_matches(trait, self.trait_names, 1)
-            raise InputError(
-                f"the store has no trait named {trait!r}",
-                path=self.path,
-                remedy=f"Did you mean {near[0]!r}?" if near else "`gputwas gwas list` names those scored.",
-            )
-        return divmod(self._columns[trait], self.block_size)
 
     # z and effect
 

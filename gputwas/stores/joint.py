@@ -6,7 +6,6 @@ views of them. A block is there whole or not at all; one that is there is not co
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -29,8 +28,8 @@ from gputwas.stores.arrow import (
     write_batch,
     write_table,
 )
+from gputwas.stores.blocks import BlockedStore
 from gputwas.stores.folder import claim, make_folders
-from gputwas.stores.handle import StoreHandle
 from gputwas.stores.hashing import ContentHash
 from gputwas.stores.manifest import Manifest, new_manifest, read_json, write_json
 
@@ -79,7 +78,7 @@ class JointPattern:
     tested: np.ndarray
 
 
-class JointStore(StoreHandle):
+class JointStore(BlockedStore):
     """Results of genes x traits; made by `create` or `open`, never directly.
 
     A store made by `create` holds the lock until `close`, or the end of the ``with`` block. Write a block's
@@ -87,10 +86,10 @@ class JointStore(StoreHandle):
     """
 
     FORMAT = FORMAT
+    WHICH_TRAITS = "Name one that was given to `multixcan`."
 
     def __init__(self, path: str, manifest: Manifest, lock: Any, writable: bool) -> None:
         super().__init__(path, manifest, lock, writable)
-        self.block_size: int = manifest.content["block_size"]
         self.kinds: tuple[JointKind, ...] = tuple(manifest.content["kinds"])
 
     @classmethod
@@ -164,42 +163,6 @@ class JointStore(StoreHandle):
     def models(self) -> pa.Table:
         """Table (models,): tissue and gene, in the order of the association store."""
         return open_table(os.path.join(self.path, "models.arrow"))
-
-    @cached_property
-    def traits(self) -> pa.Table:
-        """Table (traits,): trait and its metadata, in the order of the blocks."""
-        return open_table(os.path.join(self.path, "traits.arrow"))
-
-    @cached_property
-    def trait_names(self) -> list[str]:
-        """Names of the traits, in the order of the blocks."""
-        return self.traits["trait"].to_pylist()
-
-    @property
-    def n_blocks(self) -> int:
-        """Number of blocks of traits."""
-        return -(-len(self.trait_names) // self.block_size)
-
-    def block_traits(self, block: int) -> list[str]:
-        """Names of the traits of a block."""
-        if not 0 <= block < self.n_blocks:
-            raise IndexError(f"block {block} of {self.n_blocks}")
-        return self.trait_names[block * self.block_size : (block + 1) * self.block_size]
-
-    def locate(self, trait: str) -> tuple[int, int]:
-        """Block of a trait, and its column there; an InputError if the store has no such trait."""
-        if trait not in self._columns:
-            near = difflib.get_close_matches(trait, self.trait_names, 1)
-            raise InputError(
-                f"the store has no trait named {trait!r}",
-                path=self.path,
-                remedy=f"Did you mean {near[0]!r}?" if near else "Name one that was given to `multixcan`.",
-            )
-        return divmod(self._columns[trait], self.block_size)
-
-    @cached_property
-    def _columns(self) -> dict[str, int]:
-        return {trait: column for column, trait in enumerate(self.trait_names)}
 
     # Values
 
