@@ -61,9 +61,12 @@ def import_(
 
         gputwas models import mashr_*.db -c covariances/ --model-db-snp-key varID -o models
     """
-    from gputwas.cli.lean import without_pandas
+    from gputwas.cli.lean import with_plain_memory, without_blas, without_pandas
 
     without_pandas()
+    with_plain_memory()  # a fifth of the time: Arrow's own allocator takes fresh memory where NumPy's has some
+    if len(models) > 2:  # so many that compiled code will be loaded, unless they are small
+        without_blas()
     from gputwas.ingest.models import import_models
 
     report = import_models(
