@@ -64,7 +64,7 @@ def import_(
     from gputwas.cli.lean import with_plain_memory, without_blas, without_pandas
 
     without_pandas()
-    with_plain_memory()  # Arrow's own allocator takes fresh memory where NumPy's has some: a fifth of the time
+    with_plain_memory()  # Arrow's own allocator takes fresh memory where NumPy's has some
     if len(models) > 2:  # so many that compiled code will be loaded, unless they are small
         without_blas()
     from gputwas.ingest.models import import_models
