@@ -70,6 +70,25 @@ def _copy_cell(data: Bytes, at: Any, text: Bytes, ends: Numbers, count: Any, sep
 
 
 @compiled
+def _begin_gene(
+    data: Bytes,
+    at: Any,
+    separator: Any,
+    gene_text: Bytes,
+    gene_ends: Numbers,
+    genes: Any,
+    snp_text: Bytes,
+    snp_ends: Numbers,
+    snps: Any,
+) -> Any:
+    """Note the gene of a line and its RSID1, the first of its SNPs; returns where RSID1 begins, or -1."""
+    end = _copy_cell(data, at, gene_text, gene_ends, genes, separator)
+    if end < 0 or _copy_cell(data, end + 1, snp_text, snp_ends, snps, separator) < 0:
+        return np.int64(-1)
+    return end + 1
+
+
+@compiled
 def _value(data: Bytes, at: Any, row: Any, values: Values, odd: Numbers, strange: Any) -> Any:
     """Read the last cell of a line; returns where the line ends, and how many cells are odd by now."""
     stop = at
@@ -156,13 +175,8 @@ def read_rows(
             at += gene_ends[genes] - gene_ends[last] + 1
         else:
             complete = run < 0 or (run == 0 and place == 1)
-            end = _copy_cell(data, at, gene_text, gene_ends, genes, separator) if complete else np.int64(-1)
-            if end < 0:
-                fits = False
-                break
-            at = end + 1
-            end = _copy_cell(data, at, snp_text, snp_ends, snps, separator)
-            if end < 0:
+            at = _begin_gene(data, at, separator, gene_text, gene_ends, genes, snp_text, snp_ends, snps)
+            if not complete or at < 0:
                 fits = False
                 break
             gene_first[genes] = first = snps
