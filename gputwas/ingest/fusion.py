@@ -44,9 +44,8 @@ from gputwas.ingest.fusion_choice import ChosenModel, ReadJob, read_chosen
 from gputwas.ingest.fusion_ld import NO_VARIANCE, LdReference
 from gputwas.ingest.fusion_lists import ListedGene, input_digests, read_lists
 from gputwas.ingest.fusion_tissue import FusionTissue, tissue_of
-from gputwas.ingest.models import _report_of_store
 from gputwas.ingest.models_pack import pack_models
-from gputwas.ingest.models_report import ImportReport
+from gputwas.ingest.models_report import ImportReport, report_of_store
 from gputwas.progress import progress
 from gputwas.stores.models import ModelSet, models_store_is_current, read_models_store, write_models_store
 from gputwas.variants.identifiers import style_of
@@ -107,7 +106,7 @@ def import_fusion(
     parameters = {"kind": "FUSION", "force_model": force_model, "per": per}
     if not overwrite and models_store_is_current(out, inputs=inputs, parameters=parameters):
         log.info("%s: the store is complete from the same files", os.fspath(out))
-        return _report_of_store(read_models_store(out), time.monotonic() - started)
+        return report_of_store(read_models_store(out), time.monotonic() - started)
     with open_executor(executor) as open_one:
         chosen = _read(genes, force_model, open_one)
     _check_found(genes, chosen, reference, force_model)

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -23,11 +22,10 @@ from gputwas.formats.predictdb import TissueModels, read_models
 from gputwas.formats.triangles import Triangles, read_triangles
 from gputwas.ingest.models_pack import CovarianceSource, Packing, pack_models
 from gputwas.ingest.models_pairs import ModelFiles, PathLike, find_databases, pair_files, without_covariances
-from gputwas.ingest.models_report import ImportReport, TissueReport
+from gputwas.ingest.models_report import ImportReport, TissueReport, report_of_store
 from gputwas.progress import progress
 from gputwas.stores.hashing import describe_inputs
 from gputwas.stores.models import (
-    ModelSet,
     models_store_is_current,
     read_models_store,
     write_models_store,
@@ -91,7 +89,7 @@ def import_models(
         overwrite_anyway, genes = False, None if gene_table is None else read_gene_table(gene_table)
         if not overwrite and models_store_is_current(out, inputs=inputs, parameters=parameters):
             log.info("%s: the store is complete from the same files", os.fspath(out))
-            return _report_of_store(read_models_store(out), time.monotonic() - started)
+            return report_of_store(read_models_store(out), time.monotonic() - started)
     sources = _read_all(files, snp_key)
     model_set, report = pack_models(
         sources, allow_missing_ld=allow_missing_ld, single_snp_model=single_snp_model, gene_table=genes
@@ -187,28 +185,3 @@ def _read_compiled(path: PathLike) -> Covariances | Triangles:
     """Covariances by the fast way where the file allows it."""
     triangles = read_triangles(path)
     return read_covariances(path) if triangles is None else triangles
-
-
-def _report_of_store(model_set: ModelSet, seconds: float) -> ImportReport:
-    sizes = np.diff(model_set.offsets)
-    var_g = model_set.models["var_g"].to_numpy()
-    reports = []
-    for tissue in model_set.tissues:
-        rows = model_set.tissue_slice(tissue)
-        entries = slice(int(model_set.offsets[rows.start]), int(model_set.offsets[rows.stop]))
-        reports.append(
-            TissueReport(
-                tissue=tissue,
-                models=rows.stop - rows.start,
-                weights=entries.stop - entries.start,
-                snps=len(np.unique(model_set.variants[entries])),
-                genes_without_weights=None,
-                weights_left_out=None,
-                snps_without_ld=int((sizes[rows] - model_set.n_in_ld[rows]).sum()),
-                models_without_ld=int((model_set.n_in_ld[rows] == 0).sum()),
-                no_variance=int((var_g[rows] <= 0).sum()),
-                turned=None,
-                seconds=None,
-            )
-        )
-    return ImportReport(tuple(reports), model_set.panel.num_rows, (), seconds, already_there=True)

@@ -1,13 +1,17 @@
 """The account of an import of models: what became of every tissue's weights.
 
-In: counts. Out: rows a person reads.
+In: counts, or a store that is there already. Out: rows a person reads.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-__all__ = ["ImportReport", "TissueReport"]
+import numpy as np
+
+from gputwas.stores.models import ModelSet
+
+__all__ = ["ImportReport", "TissueReport", "report_of_store"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,29 @@ class ImportReport:
 
 def _rounded(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value
+
+
+def report_of_store(model_set: ModelSet, seconds: float) -> ImportReport:
+    """What a store that is complete already tells of itself; counts that only importing knows are None."""
+    sizes = np.diff(model_set.offsets)
+    var_g = model_set.models["var_g"].to_numpy()
+    reports = []
+    for tissue in model_set.tissues:
+        rows = model_set.tissue_slice(tissue)
+        entries = slice(int(model_set.offsets[rows.start]), int(model_set.offsets[rows.stop]))
+        reports.append(
+            TissueReport(
+                tissue=tissue,
+                models=rows.stop - rows.start,
+                weights=entries.stop - entries.start,
+                snps=len(np.unique(model_set.variants[entries])),
+                genes_without_weights=None,
+                weights_left_out=None,
+                snps_without_ld=int((sizes[rows] - model_set.n_in_ld[rows]).sum()),
+                models_without_ld=int((model_set.n_in_ld[rows] == 0).sum()),
+                no_variance=int((var_g[rows] <= 0).sum()),
+                turned=None,
+                seconds=None,
+            )
+        )
+    return ImportReport(tuple(reports), model_set.panel.num_rows, (), seconds, already_there=True)
