@@ -147,7 +147,7 @@ def _bytes_per_trait(size: StudySize, item_bytes: int, way: str) -> int:
     """Host memory of one trait while it is scored."""
     copied = size.variants * 2 * 4 if size.mapped else 0
     if way == "tiled":
-        return tiles.bytes_per_trait(size.variants, size.models, item_bytes) + copied
+        return tiles.bytes_per_trait(size.models) + copied
     if way == "streamed":
         return streams.SLOTS * (size.variants * 2 * 4 + size.models * 2 * item_bytes) + copied
     if way == "dense":  # both in rows of windows and all sums beside them

@@ -66,7 +66,7 @@ class Scoring:
         self._tiles: TileScorer | None = None
         self._streams: StreamScorer | None = None
         if plan.way == "tiled":
-            self._tiles = TileScorer(scorer.operator, chosen.n_variants, threads=plan.threads, dtype=dtype)
+            self._tiles = TileScorer(scorer.operator, chosen.n_variants, threads=plan.threads)
 
     def score(self, traits: Sequence[str], results: Results, pool: ThreadPoolExecutor) -> list[str]:
         """Score traits into the columns of the results; returns the key of each one's pattern."""

@@ -1,7 +1,7 @@
 """Scoring on the processor: a few traits at a time, from memory-mapped columns to columns of results.
 
 In: a `ScoreOperator`, z and beta columns of some traits, var_g of their patterns. Out: z and effect sizes,
-written into the caller's arrays. The compiled kernels (`gputwas.kernels.cpu`) let go of the interpreter lock,
+written into the caller's arrays. The compiled kernel (`gputwas.kernels.tiles`) lets go of the interpreter lock,
 so threads work on different tiles at once; a trait's numbers do not depend on the tile it is in.
 """
 
@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from gputwas.kernels import tiles as kernel
 from gputwas.twas.operator import ScoreOperator
 
 __all__ = ["WIDTH", "TileScorer", "bytes_per_trait", "genome_order", "rows_in_order"]
 
-WIDTH = 32  # traits of a full tile: two cache lines of float32; fewer leave the inner loops too short
+WIDTH = 32  # traits of a full tile: two cache lines of float32 for each SNP of a model and each of z and beta
 
 
-def bytes_per_trait(variants: int, models: int, item_bytes: int) -> int:
-    """Memory of one trait in a tile: z and beta, their scores, var_g of its pattern and a copy of that."""
-    return variants * 2 * 4 + models * (2 * item_bytes + 2 * 8)
-
-
-@dataclass(frozen=True)
-class _Workspace:
-    """Arrays that one thread fills again and again."""
-
-    z: np.ndarray  # (variants, width) float32
-    beta: np.ndarray
-    z_rows: np.ndarray  # (models, width) of the results' type
-    effect_rows: np.ndarray
+def bytes_per_trait(models: int) -> int:
+    """Memory of one trait in a tile: var_g of its pattern and a copy of that; the window is small."""
+    return models * 2 * 8
 
 
 class TileScorer:
@@ -42,7 +32,6 @@ class TileScorer:
     ----------
     operator : the models. n_variants : length of the GWAS columns.
     threads : how many tiles are scored at once, at most.
-    dtype : of the results, float32 or float64.
 
     Attributes
     ----------
@@ -50,19 +39,18 @@ class TileScorer:
         other finds its SNPs next to those of the last one, whatever the tissue.
     """
 
-    def __init__(
-        self, operator: ScoreOperator, n_variants: int, *, threads: int, dtype: type[np.floating]
-    ) -> None:
-        self.order = genome_order(operator)
-        self._place = np.empty_like(self.order)
-        self._place[self.order] = np.arange(self.order.size)
-        self._offsets, entries = rows_in_order(operator.offsets, self.order)
-        self._variants = operator.variants[entries]
-        self._z_weights = operator.z_weights[entries]
-        self._effect_weights = operator.effect_weights[entries]
+    def __init__(self, operator: ScoreOperator, n_variants: int, *, threads: int) -> None:
+        first, last = _spans(operator)
+        self.order = np.argsort(first, kind="stable")
+        offsets, entries = rows_in_order(operator.offsets, self.order)
         self._n_variants = n_variants
-        self._dtype = dtype
-        self._idle: queue.SimpleQueue[_Workspace | None] = queue.SimpleQueue()
+        self._csr = (
+            offsets, operator.variants[entries], operator.z_weights[entries], operator.effect_weights[entries],
+            first[self.order], last[self.order],
+        )  # fmt: skip
+        self._rows = kernel.window_rows(first, last)
+        self._placed: dict[tuple[tuple[int, int], ...], kernel.TileModels] = {}
+        self._idle: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         for _ in range(threads):
             self._idle.put(None)  # made when a thread first needs it
 
@@ -74,50 +62,58 @@ class TileScorer:
         pattern_of: np.ndarray,
         out: Sequence[tuple[slice, np.ndarray, np.ndarray]],
     ) -> None:
-        """Score all models in a few traits.
+        """Score models in a few traits.
 
         Parameters
         ----------
         z, beta : per trait float32 (variants,), contiguous, NaN where missing; beta None without effects.
         variance : (patterns, models) float64 var_g in the order of `order`, NaN where there is no result.
         pattern_of : (traits,) int64, row of `variance` of each trait.
-        out : (models, z, effect) to fill: a range of models and (models of the range, traits) arrays.
+        out : (models, z, effect) to fill: a range of models and (models of the range, traits) arrays with
+            contiguous columns. Models in none of the ranges are not scored.
         """
-        from gputwas.kernels import cpu
-
-        traits = len(z)
-        if any(column.shape != (self._n_variants,) for column in (*z, *(b for b in beta if b is not None))):
-            raise ValueError(f"z and beta must have shape ({self._n_variants},)")
-        space = self._idle.get()
+        lanes = -(-len(z) // kernel.LANES) * kernel.LANES
+        window = self._idle.get()
         try:
-            if space is None or space.z.shape[1] != traits:
-                space = self._workspace(traits)
-            cpu.interleave(cpu.addresses(z), cpu.addresses(beta), space.z, space.beta)
-            cpu.gather(
-                self._offsets, self._variants, self._z_weights, self._effect_weights,
-                space.z, space.beta, variance, pattern_of, space.z_rows, space.effect_rows,
+            if window is None or window.size != self._rows * 2 * lanes:
+                window = np.empty(self._rows * 2 * lanes, np.float32)
+            kernel.score_tile(
+                self._models([models for models, _, _ in out]), z, beta, variance, pattern_of, window,
+                [list(z_out.T) for _, z_out, _ in out], [list(effect_out.T) for _, _, effect_out in out],
             )  # fmt: skip
-            for models, z_out, effect_out in out:
-                cpu.spread(space.z_rows, self._place[models], z_out.T)
-                cpu.spread(space.effect_rows, self._place[models], effect_out.T)
         finally:
-            self._idle.put(space)
+            self._idle.put(window)
 
-    def _workspace(self, traits: int) -> _Workspace:
-        tile, rows = (self._n_variants, traits), (self.order.size, traits)
-        return _Workspace(
-            np.empty(tile, np.float32), np.empty(tile, np.float32),
-            np.empty(rows, self._dtype), np.empty(rows, self._dtype),
-        )  # fmt: skip
+    def _models(self, ranges: Sequence[slice]) -> kernel.TileModels:
+        """The models, and where each belongs among outputs for these ranges."""
+        key = tuple((models.start, models.stop) for models in ranges)
+        if key not in self._placed:
+            tissue = np.full(self.order.size, -1, dtype=np.int32)
+            row = np.zeros(self.order.size, dtype=np.int64)
+            for number, models in enumerate(ranges):
+                tissue[models] = number
+                row[models] = np.arange(models.stop - models.start)
+            self._placed[key] = kernel.TileModels(
+                *self._csr, tissue[self.order], row[self.order], self._n_variants
+            )  # fmt: skip
+        return self._placed[key]
+
+
+def _spans(operator: ScoreOperator) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest variant of each model, int64 (models,), as `TileModels` has them."""
+    first = np.full(operator.n_models, np.iinfo(np.int32).max, dtype=np.int64)
+    last = np.full(operator.n_models, -1, dtype=np.int64)
+    filled = np.flatnonzero(operator.lengths > 0)
+    if filled.size:
+        starts = operator.offsets[filled]
+        first[filled] = np.minimum.reduceat(operator.variants, starts)
+        last[filled] = np.maximum.reduceat(operator.variants, starts)
+    return first, last
 
 
 def genome_order(operator: ScoreOperator) -> np.ndarray:
     """Models by their first SNP in the panel, which is in genome order; those without SNPs last."""
-    first = np.full(operator.n_models, np.iinfo(np.int32).max, dtype=np.int32)
-    filled = np.flatnonzero(operator.lengths > 0)
-    if filled.size:
-        first[filled] = np.minimum.reduceat(operator.variants, operator.offsets[filled])
-    return np.argsort(first, kind="stable")
+    return np.argsort(_spans(operator)[0], kind="stable")
 
 
 def rows_in_order(offsets: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -115,12 +115,10 @@ def quadratic_forms(
         forms, _, _ = _by_kernel(resident, on_device, everything, backend)
         return np.where(operator.lengths[models] > 0, forms[models], 0.0)
     if compiled and backend.name == "numpy":
-        from gputwas.kernels import cpu
+        from gputwas.kernels import tiles
 
-        forms = np.empty(models.size)
         ld = np.ascontiguousarray(operator.ld)
-        cpu.quadratic_forms(operator.offsets, values, operator.ld_offsets, ld, models, ROUNDING, forms)
-        return forms
+        return tiles.quadratic_forms(operator.offsets, values, operator.ld_offsets, ld, models, ROUNDING)
     result = np.zeros(operator.n_models)
     sums = backend.compiled(_triangle_sums)
     groups = length_groups(models, operator.lengths, backend.name, most=MOST_TRIANGLE_ENTRIES, triangles=True)

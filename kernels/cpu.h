@@ -1,0 +1,17 @@
+/* What all C sources for the processor share: words for arrays, and one body compiled for several processors. */
+#pragma once
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The function exists once for each generation of x86-64, and the loader takes the best that the machine has. The
+   rounding is the same in all: products and sums are never fused (-ffp-contract=off), no sum is reordered. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EVERY_PROCESSOR
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
