@@ -20,12 +20,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gputwas.formats.sumstats.scan_ids import id_table
 from gputwas.formats.sumstats.values import chromosomes
+from gputwas.kernels.scan import TextTable
 from gputwas.variants.identifiers import places_of
 from gputwas.variants.match import PlaceIndex, VariantIndex
 
 if TYPE_CHECKING:
-    from gputwas.formats.sumstats.scan_ids import IdTable
     from gputwas.ingest.lifted_gwas import BuildLift
 
 __all__ = ["Found", "Key", "PlaceKey", "TextKey", "one_array", "single_pairs"]
@@ -77,11 +78,9 @@ class TextKey:
         self.index = VariantIndex(texts)
 
     @cached_property
-    def id_table(self) -> IdTable:
+    def id_table(self) -> TextTable:
         """The texts, for a scan of a file's bytes."""
-        from gputwas.formats.sumstats.scan_ids import IdTable
-
-        return IdTable(self._texts)
+        return id_table(self._texts)
 
     def find(self, batch: pa.RecordBatch, counts: Counter[str] | None = None) -> Found:
         """Pair the rows of a batch (column variant_id) with variants of the panel."""

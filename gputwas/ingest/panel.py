@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,9 @@ import pyarrow.compute as pc
 from gputwas.formats.sumstats.values import chromosomes
 from gputwas.ingest.keys import Key, PlaceKey, TextKey, one_array
 from gputwas.ingest.layouts import KnownLayouts
+from gputwas.kernels.scan import TextTable
 from gputwas.variants.identifiers import Style, places_of, style_of
 from gputwas.variants.match import PlaceIndex, VariantIndex
-
-if TYPE_CHECKING:
-    from gputwas.formats.sumstats.scan_ids import IdTable
 
 __all__ = [
     "PanelFilter",
@@ -81,7 +79,7 @@ class PanelIndex:
         return self.key.index
 
     @property
-    def id_table(self) -> IdTable:
+    def id_table(self) -> TextTable:
         """The identifiers, for a scan of a file's bytes."""
         return self.key.id_table
 
@@ -169,7 +167,7 @@ class PanelFilter:
         if chosen is not None:
             self.remember(one_array(ids).cast(pa.string()).take(pa.array(chosen)))
 
-    def id_table(self) -> IdTable | None:
+    def id_table(self) -> TextTable | None:
         """The panel's identifiers for a scan of bytes, or None if there is to be none."""
         return self._key.id_table if self._scan else None
 
