@@ -10,13 +10,13 @@
    the block has so many. */
 #include "masks.h"
 #include "numbers.h"
+#include "texts.h"
 
 enum {
     CHECKED_LINES = 65536, /* between two checkpoints of the fingerprint; a power of two */
     WAITING = 256,         /* rows that are looked up together */
 };
 
-static const uint64_t k1 = UINT64_C(0x9E3779B97F4A7C15), k2 = UINT64_C(0xD6E8FEB86659FD93);
 static const uint64_t blank_line = UINT64_C(0xA0761D6478BD642F), malformed_line = UINT64_C(0xE7037ED1A0B428DB);
 
 /* How a block is cut and what is wanted of it; as in scan.py. */
@@ -35,13 +35,6 @@ typedef struct {
 typedef struct {
     uint64_t one, two;
 } mark_t;
-
-typedef struct {
-    const uint64_t *present, *slots;
-    const uint8_t *id_bytes;
-    const int64_t *id_ends;
-    uint64_t present_bits, last_slot;
-} table_t;
 
 /* A row: where it begins, which of the places is the end of its first cell, its line, the hash of its identifier. */
 typedef struct {
@@ -70,54 +63,6 @@ typedef struct {
     int32_t line_ends[MASK_BYTES]; /* of each line in the window: how many places there are up to its end */
     masks_t masks;
 } scan_t;
-
-INLINE uint64_t hash_text(const text_t *text, int64_t place, int64_t stop)
-{
-    uint64_t h = k1 ^ (uint64_t)(stop - place);
-    for (; place + 8 <= stop; place += 8) {
-        h = (h ^ word_at(text->bytes + place)) * k2;
-        h ^= h >> 32;
-    }
-    h = (h ^ short_word(text, place, stop)) * k1;
-    return h ^ (h >> 32);
-}
-
-/* Slot that holds the identifier text[place:stop] with hash h, or the free one where it would go. */
-INLINE uint64_t slot_of(const table_t *table, const uint8_t *bytes, int64_t size, uint64_t h)
-{
-    uint64_t at = h & table->last_slot;
-    for (uint64_t slot; (slot = table->slots[at]); at = (at + 1) & table->last_slot) {
-        if (slot >> 32 != h >> 32)
-            continue;
-        const int64_t *ends = table->id_ends + (uint32_t)slot - 1;
-        if (ends[1] - ends[0] == size && equal_bytes(table->id_bytes + ends[0], bytes, size))
-            break;
-    }
-    return at;
-}
-
-INLINE uint64_t bit_of(const table_t *table, uint64_t h)
-{
-    return (h >> 24) & table->present_bits;
-}
-
-/* Fills the table of identifiers. In `slots` stand the upper half of the hash, and the number of the identifier,
-   from 1, in the lower half. */
-void insert_ids(int64_t count, const uint8_t *id_bytes, int64_t size, const int64_t *id_ends, const uint8_t *valid,
-                int64_t words, uint64_t *present, int64_t slots, uint64_t *slot)
-{
-    const table_t table = {present, slot, id_bytes, id_ends, 64 * (uint64_t)words - 1, (uint64_t)slots - 1};
-    const text_t text = {id_bytes, size};
-    for (int64_t i = 0; i < count; i++) {
-        if (!valid[i])
-            continue;
-        const uint64_t h = hash_text(&text, id_ends[i], id_ends[i + 1]), bit = bit_of(&table, h);
-        present[bit / 64] |= UINT64_C(1) << bit % 64;
-        const uint64_t at = slot_of(&table, id_bytes + id_ends[i], id_ends[i + 1] - id_ends[i], h);
-        if (!slot[at])
-            slot[at] = h >> 32 << 32 | (uint64_t)(i + 1);
-    }
-}
 
 INLINE int64_t begin_of(const scan_t *s, const row_t *row, int64_t column)
 {

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gputwas.kernels.library import INTEGER, array, filled, of_library
+from gputwas.kernels.texts import NO_TEXTS, TextTable
 
-__all__ = ["CHECKED_LINES", "Columns", "LineScan", "TextTable", "WantedRows", "copy_cells", "read_numbers"]
+__all__ = ["CHECKED_LINES", "Columns", "LineScan", "WantedRows", "copy_cells", "read_numbers"]
 
 CHECKED_LINES = 65_536
 """Lines between two checkpoints of the fingerprint, as in scan.c."""
@@ -31,9 +32,6 @@ Bytes = npt.NDArray[np.uint8]
 _i4, _i8, _f8, _u1, _u8 = np.int32, np.int64, np.float64, np.uint8, np.uint64
 _WINDOW = 64 * 128  # as in masks.h: bytes that are gone through at a time
 _MOST_CHROMOSOMES = 256
-_BITS_PER_ID = 8  # of the bit set, or up to twice as many: it lets 6 to 12 % of strangers through
-_SLOTS_PER_ID = 2
-_SMALLEST = 64
 _LINES, _PICKED, _NAMES, _ROWS, _MALFORMED, _KEPT, _CHECKS = range(7)  # as in scan.c: state_t
 
 _scan_lines = of_library(
@@ -41,43 +39,11 @@ _scan_lines = of_library(
     array(_u1), array(_i8), array(_i4), filled(_i8), filled(_u8), filled(_u8), filled(_i4), filled(_i4, 2),
     filled(_i4), filled(_i4, 2), filled(_f8, 2), filled(_u8, 2), returns=INTEGER,
 )  # fmt: skip
-_insert_ids = of_library(
-    "insert_ids", INTEGER, array(_u1), INTEGER, array(_i8), array(np.bool_), INTEGER, filled(_u8), INTEGER,
-    filled(_u8),
-)  # fmt: skip
 _copy_cells = of_library(
     "copy_cells", array(_u1), INTEGER, INTEGER, INTEGER, INTEGER, array(_i4, 2), filled(_i4), INTEGER,
     filled(_u1), returns=INTEGER,
 )  # fmt: skip
 _read_numbers = of_library("read_numbers", array(_u1), INTEGER, INTEGER, array(_i4, 2), filled(_f8))
-
-
-@dataclass(frozen=True, eq=False)
-class TextTable:
-    """Texts that cells can be looked up in. The answer is exact: what a hash finds is compared byte by byte.
-
-    Attributes
-    ----------
-    present : uint64 (a power of two,), a bit set of some bits of the hashes.
-    slots : uint64 (a power of two above texts,), open addressing; 0 = free.
-    text : uint8, all texts one after the other. ends : int64 (texts + 1,), where each begins, and the end.
-    """
-
-    present: npt.NDArray[np.uint64]
-    slots: npt.NDArray[np.uint64]
-    text: Bytes
-    ends: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, text: Bytes, ends: npt.NDArray[np.int64], valid: npt.NDArray[np.bool_]) -> TextTable:
-        """The table of those texts that are valid, bool (texts,)."""
-        count = len(ends) - 1
-        if len(valid) != count or ends[0] < 0 or ends[-1] > len(text) or (np.diff(ends) < 0).any():
-            raise ValueError(f"{count} texts do not fit {len(valid)} marks and {len(text)} bytes")
-        present = np.zeros(_power_of_two(count * _BITS_PER_ID) // 64, np.uint64)
-        slots = np.zeros(_power_of_two(count * _SLOTS_PER_ID), np.uint64)
-        _insert_ids(count, text, len(text), ends, valid, len(present), present, len(slots), slots)
-        return cls(present, slots, text, ends)
 
 
 @dataclass(frozen=True)
@@ -153,9 +119,8 @@ class LineScan:
     checks: list[npt.NDArray[np.uint64]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        none = TextTable(np.zeros(1, _u8), np.zeros(1, _u8), np.zeros(1, _u1), np.zeros(1, _i8))
         self._picking = isinstance(self.wanted, np.ndarray)
-        self._table = self.wanted if isinstance(self.wanted, TextTable) else none
+        self._table = self.wanted if isinstance(self.wanted, TextTable) else NO_TEXTS
         self._picks = self.wanted if isinstance(self.wanted, np.ndarray) else np.zeros(0, np.int32)
         self._take = np.array(self.columns.take, np.int64).reshape(-1, 2)
         self._spans = np.array(self.columns.spans, np.int64).reshape(-1, 2)
@@ -262,7 +227,3 @@ def read_numbers(data: Bytes, cells: npt.NDArray[np.int32]) -> npt.NDArray[np.fl
 def _check_cells(begin: Array, end: Array, size: int) -> None:
     if begin.min(initial=0) < 0 or end.max(initial=0) > size or (begin > end).any():
         raise ValueError(f"cells lie outside {size} bytes")
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << (max(least, _SMALLEST) - 1).bit_length()

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,9 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.formats.sumstats.scan_ids import id_table
 from gputwas.formats.sumstats.values import chromosomes
-from gputwas.kernels.scan import TextTable
 from gputwas.variants.identifiers import places_of
 from gputwas.variants.match import PlaceIndex, VariantIndex
 
@@ -74,13 +71,8 @@ class TextKey:
         self.placed, self.alleles = placed, alleles
         self.exact = panel_rows is None
         self.lift: BuildLift | None = None
-        self._texts, self._panel_rows = texts, panel_rows
+        self._panel_rows = panel_rows
         self.index = VariantIndex(texts)
-
-    @cached_property
-    def id_table(self) -> TextTable:
-        """The texts, for a scan of a file's bytes."""
-        return id_table(self._texts)
 
     def find(self, batch: pa.RecordBatch, counts: Counter[str] | None = None) -> Found:
         """Pair the rows of a batch (column variant_id) with variants of the panel."""

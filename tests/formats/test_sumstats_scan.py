@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from gputwas.errors import InputError
 from gputwas.formats.sumstats.reader import NotAlikeError, SumstatsReader, open_sumstats
-from gputwas.formats.sumstats.scan_ids import id_table
-from gputwas.kernels.scan import CHECKED_LINES, TextTable, read_numbers
+from gputwas.kernels.scan import CHECKED_LINES, read_numbers
+from gputwas.kernels.texts import TextTable
+from gputwas.variants.match import VariantIndex
 
 BIG40 = "chr rsid pos a1 a2 beta se pval(-log10)"
 IDS = ["rs1", "rs22", "rs333", "rs4444444444", "01:555_A_G", "NA", "", "rs12345678"]
@@ -48,8 +49,8 @@ class Ordinary:
 class Scanning(Ordinary):
     """The same filter, which can be asked before."""
 
-    def id_table(self) -> TextTable:
-        return id_table(self.ids)
+    def id_table(self) -> TextTable | None:
+        return VariantIndex(self.ids).table
 
 
 def reader_of(path: Path, keep: Ordinary, **options) -> SumstatsReader:
@@ -369,7 +370,8 @@ def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30), st.integers(0, 3))
 def test_the_table_holds_any_identifiers(ids: list[str | None], begin: int) -> None:
-    table = id_table(pa.array(ids, pa.string())[begin:])
+    table = VariantIndex(pa.array(ids, pa.string())[begin:]).table
+    assert table is not None
     numbered = {int(slot & np.uint64(0xFFFFFFFF)) - 1 for slot in table.slots if slot}
     held = {table.text[table.ends[i] : table.ends[i + 1]].tobytes().decode() for i in numbered}
     assert held == {name for name in ids[begin:] if name is not None}

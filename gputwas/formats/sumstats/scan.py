@@ -26,7 +26,8 @@ from gputwas.formats.sumstats.blocks import RawBlock, Seen
 from gputwas.formats.sumstats.inflate import Block
 from gputwas.formats.sumstats.scan_cells import number_column, text_column
 from gputwas.formats.sumstats.scan_plan import IDENTITY, NUMBERS, ScanPlan
-from gputwas.kernels.scan import LineScan, TextTable, WantedRows
+from gputwas.kernels.scan import LineScan, WantedRows
+from gputwas.kernels.texts import TextTable
 
 __all__ = ["FileTrail", "ScanKeep", "Scanner"]
 

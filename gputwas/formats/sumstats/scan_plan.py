@@ -12,7 +12,6 @@ from typing import Any
 
 from gputwas.formats.sumstats.blocks import TextRules
 from gputwas.formats.sumstats.head import Head
-from gputwas.kernels import library
 from gputwas.kernels.scan import Columns
 
 __all__ = ["IDENTITY", "NUMBERS", "ScanPlan", "plan_scan"]
@@ -76,8 +75,6 @@ def plan_scan(
 ) -> ScanPlan | None:
     """Return how to scan a file with this head, or None if only the ordinary way will do.
 
-    That is so for every file where the compiled library is missing.
-
     Parameters
     ----------
     columns : role -> name, of all columns that the file's layout knows. needed : those of them that are read.
@@ -85,7 +82,7 @@ def plan_scan(
     """
     separator = "" if head.delimiter == "whitespace" else head.delimiter
     named = "variant_id" in needed or (watched and {"chromosome", "position"} <= set(needed))
-    plain = not (head.quoted or head.padded or rules.every_blank) and named and library.is_there()
+    plain = not (head.quoted or head.padded or rules.every_blank) and named
     if separator:
         plain = plain and separator in _DELIMITERS and not rules.strip
     if not plain or _ORDINARY & set(needed):
