@@ -149,7 +149,7 @@ class LineScan:
         Parameters
         ----------
         data : uint8 (bytes,), whole lines. separator : the byte between cells.
-        ids : the places of all identifiers are asked for.
+        ids : the places of all identifiers are asked for; not if wanted lines are given.
 
         Returns
         -------
@@ -159,6 +159,7 @@ class LineScan:
         if self.lines + len(data) > LAST_BYTE or separator in b"\r\n" or not 0 < separator < 256:
             return None
         lines, cells, numbers, found, checks = self._rooms(len(data))
+        ids = ids and not self._picking
         known, c, table = int(self._state[_NAMES]), self.columns, self._table
         sizes = (
             separator, c.blanks, c.width, c.identifier, c.chromosome, self._picking, len(self._take),
