@@ -44,7 +44,9 @@ def addresses(columns: Sequence[np.ndarray | None], dtype: Any) -> np.ndarray:
     """
     for column in columns:
         if column is not None and (column.dtype != dtype or not column.flags.c_contiguous):
-            raise ValueError(f"a column must be contiguous {np.dtype(dtype)}, not {column.dtype} {column.strides}")
+            raise ValueError(
+                f"a column must be contiguous {np.dtype(dtype)}, not {column.dtype} {column.strides}"
+            )
     return np.array([0 if column is None else column.ctypes.data for column in columns], dtype=np.uint64)
 
 

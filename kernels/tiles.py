@@ -91,7 +91,9 @@ def score_tile(
         raise ValueError(f"a window of {rows} variants does not hold every model")
     if any(len(column) != models.n_variants for column in (*z, *(b for b in beta if b is not None))):
         raise ValueError(f"z and beta must have {models.n_variants} variants")
-    if variance.shape[1] != models.tissue.size or not 0 <= pattern_of.min() <= pattern_of.max() < len(variance):
+    if variance.shape[1] != models.tissue.size or not 0 <= pattern_of.min() <= pattern_of.max() < len(
+        variance
+    ):
         raise ValueError("var_g is not that of these models and traits")
     dtype = z_out[0][0].dtype
     sizes = (models.tissue.size, models.variants.size, len(variance), len(z), lanes, models.n_variants, rows)
