@@ -28,7 +28,8 @@ _plan = of_library(
 )  # fmt: skip
 _SCORE = [
     array(_i8), array(_i8), array(_i4), array(_f8), array(_f8), array(_i4), array(_i8), array(_i4),
-    array(_i8), array(_u8), array(_u8), array(_f8, 2), array(_f8, 2), array(_i8), filled(_f4), array(_u8), array(_u8),
+    array(_i8), array(_u8), array(_u8), array(_f8, 2), array(_f8, 2), array(_i8), filled(_f4),
+    array(_u8), array(_u8),
 ]  # fmt: skip
 _score = {
     np.dtype(np.float32): of_library("score_tile_float", *_SCORE),
