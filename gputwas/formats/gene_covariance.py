@@ -17,8 +17,6 @@ from gputwas.formats.triangles import Triangles, read_triangles
 
 __all__ = ["GeneCovariances", "gene_covariances", "read_gene_covariances"]
 
-MANY_BYTES = 1 << 20  # of a file from which on loading the compiled reader is worth its time
-
 
 @dataclass(frozen=True, eq=False)
 class GeneCovariances:
@@ -53,11 +51,8 @@ def read_gene_covariances(path: str | os.PathLike[str]) -> GeneCovariances:
         As `gputwas.formats.covariance.read_covariances`: a damaged file, a malformed row, rows of a gene that
         are not contiguous, repeated or contradicting rows.
     """
-    if os.path.isfile(path) and os.path.getsize(path) >= MANY_BYTES:
-        triangles = read_triangles(path)
-        if triangles is not None:
-            return _of_triangles(triangles)
-    return gene_covariances(read_covariances(path))
+    triangles = read_triangles(path)
+    return gene_covariances(read_covariances(path)) if triangles is None else _of_triangles(triangles)
 
 
 def _of_triangles(found: Triangles) -> GeneCovariances:

@@ -41,11 +41,7 @@ def found_by_key(
 def read_as_import(
     reader: SumstatsReader, panel: PanelIndex, matching: MatchOptions, build: str | None, **more: Any
 ) -> TraitStatistics:
-    """Read a file as the import reads small ones; `more` is for `read_trait`.
-
-    Large files the import scans, which gives the same numbers and counts, but does not look at text of rows
-    that are not wanted: what is no UTF-8 there is an error here only.
-    """
+    """Read a file as the import reads it; `more` is for `read_trait`."""
     parity = more.get("mode") == "parity"
     key = panel.key if parity else choose_key(panel, reader, matching, build)
     wanted = filter_for(panel, key)

@@ -19,7 +19,7 @@ from gputwas.formats.sumstats.checksums import Checksum
 from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats
 from gputwas.ingest.choose_key import MatchOptions, choose_key
 from gputwas.ingest.matching import roles_for
-from gputwas.ingest.panel import PanelIndex, filter_for, worth_scanning
+from gputwas.ingest.panel import PanelIndex, filter_for
 from gputwas.ingest.sources import InputFiles
 from gputwas.ingest.trait import TraitStatistics, read_trait
 from gputwas.ingest.zscores import PVALUE_FIX
@@ -183,7 +183,7 @@ def _read_one(job: TraitJob, panel: PanelIndex) -> tuple[TraitStatistics, dict[s
         reader = open_trait(trait, paths, options, threads=job.threads, opener=files.opener)
         parity = options.mode == "parity"
         key = panel.key if parity else choose_key(panel, reader, job.matching, trait.build)
-        wanted = filter_for(panel, key, scan=worth_scanning(paths))
+        wanted = filter_for(panel, key)
         statistics = read_trait(
             reader.keeping(wanted, roles_for(key)), panel, **asdict(options), min_found=job.min_found,
             build=trait.build, seen=wanted, key=None if parity else key,

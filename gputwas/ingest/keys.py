@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,7 +24,6 @@ from gputwas.variants.identifiers import places_of
 from gputwas.variants.match import PlaceIndex, VariantIndex
 
 if TYPE_CHECKING:
-    from gputwas.formats.sumstats.scan_ids import IdTable
     from gputwas.ingest.lifted_gwas import BuildLift
 
 __all__ = ["Found", "Key", "PlaceKey", "TextKey", "one_array", "single_pairs"]
@@ -73,15 +71,8 @@ class TextKey:
         self.placed, self.alleles = placed, alleles
         self.exact = panel_rows is None
         self.lift: BuildLift | None = None
-        self._texts, self._panel_rows = texts, panel_rows
+        self._panel_rows = panel_rows
         self.index = VariantIndex(texts)
-
-    @cached_property
-    def id_table(self) -> IdTable:
-        """The texts, for a scan of a file's bytes."""
-        from gputwas.formats.sumstats.scan_ids import IdTable
-
-        return IdTable(self._texts)
 
     def find(self, batch: pa.RecordBatch, counts: Counter[str] | None = None) -> Found:
         """Pair the rows of a batch (column variant_id) with variants of the panel."""

@@ -35,8 +35,6 @@ __all__ = ["ImportReport", "Packing", "TissueReport", "import_models", "pack_mod
 
 log = logging.getLogger(__name__)
 
-_WORTH_COMPILED = 12 << 20  # bytes of all covariance files: loading the compiled reader takes 0.7 s
-
 _GENE_TABLE = "It has tab-separated columns gene, chromosome, start, end and perhaps gene_name."
 
 
@@ -170,18 +168,15 @@ def _read_all(
 ) -> list[tuple[TissueModels, CovarianceSource]]:
     """All databases at once, for the panel needs them all; covariances are read when their turn comes."""
     sources: list[tuple[TissueModels, CovarianceSource]] = []
-    paths = [pair.covariance for pair in files if pair.covariance is not None]
-    compiled = sum(os.path.getsize(path) for path in paths if os.path.exists(path)) >= _WORTH_COMPILED
-    reader = _read_compiled if compiled else read_covariances
     with progress("Databases", len(files), "tissues") as shown:
         for pair in files:
-            read = None if pair.covariance is None else functools.partial(reader, pair.covariance)
+            read = None if pair.covariance is None else functools.partial(_read_covariances, pair.covariance)
             sources.append((read_models(pair.database, snp_key=snp_key, tissue=pair.tissue), read))
             shown.advance()
     return sources
 
 
-def _read_compiled(path: PathLike) -> Covariances | Triangles:
+def _read_covariances(path: PathLike) -> Covariances | Triangles:
     """Covariances by the fast way where the file allows it."""
     triangles = read_triangles(path)
     return read_covariances(path) if triangles is None else triangles

@@ -5,13 +5,12 @@ In: the panel's table. Out: an index that finds rows by identifier or by place, 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,9 @@ import pyarrow.compute as pc
 from gputwas.formats.sumstats.values import chromosomes
 from gputwas.ingest.keys import Key, PlaceKey, TextKey, one_array
 from gputwas.ingest.layouts import KnownLayouts
+from gputwas.kernels.texts import TextTable
 from gputwas.variants.identifiers import Style, places_of, style_of
 from gputwas.variants.match import PlaceIndex, VariantIndex
-
-if TYPE_CHECKING:
-    from gputwas.formats.sumstats.scan_ids import IdTable
 
 __all__ = [
     "PanelFilter",
@@ -34,12 +31,10 @@ __all__ = [
     "filter_for",
     "one_array",
     "style_of_panel",
-    "worth_scanning",
 ]
 
 _SAMPLED_PER_BATCH = 5_000  # identifiers kept for a diagnosis, of each batch
 _SAMPLED = 500_000
-_SCANNED_FROM = 4 << 20  # bytes: scanning a smaller file gains less than what it needs takes to load
 _LOOKED_AT = 20_000  # identifiers of a panel that tell how it names its variants
 _KEPT = 4
 
@@ -79,11 +74,6 @@ class PanelIndex:
     def index(self) -> VariantIndex:
         """Finds rows by identifier."""
         return self.key.index
-
-    @property
-    def id_table(self) -> IdTable:
-        """The identifiers, for a scan of a file's bytes."""
-        return self.key.id_table
 
     @cached_property
     def style(self) -> Style:
@@ -143,8 +133,7 @@ class PanelFilter:
 
     Parameters
     ----------
-    scan : let the reader ask before rows become columns. It reads many files faster, but needs numba, which
-        takes longer to load than reading one small file.
+    scan : let the reader ask before rows become columns, which is faster; only with the compiled library.
     key : by what rows are matched; None = the panel's identifiers.
 
     Attributes
@@ -152,7 +141,7 @@ class PanelFilter:
     sample : some identifiers. lifted : rows by what became of them in the panel's build, see `BuildLift`.
     """
 
-    def __init__(self, panel: PanelIndex, *, scan: bool = False, key: TextKey | None = None) -> None:
+    def __init__(self, panel: PanelIndex, *, scan: bool = True, key: TextKey | None = None) -> None:
         self._key, self._scan = key or panel.key, scan
         self.sample: list[pa.Array] = []
         self.lifted: Counter[str] = Counter()
@@ -169,9 +158,9 @@ class PanelFilter:
         if chosen is not None:
             self.remember(one_array(ids).cast(pa.string()).take(pa.array(chosen)))
 
-    def id_table(self) -> IdTable | None:
+    def id_table(self) -> TextTable | None:
         """The panel's identifiers for a scan of bytes, or None if there is to be none."""
-        return self._key.id_table if self._scan else None
+        return self._key.index.table if self._scan else None
 
     def sampled(self, rows: int) -> npt.NDArray[np.int64] | None:
         """Evenly spaced rows of so many whose identifiers are to be remembered; None = enough are."""
@@ -194,8 +183,8 @@ class PlaceFilter(PanelFilter):
         chromosome and a position.
     """
 
-    def __init__(self, panel: PanelIndex, key: PlaceKey, *, scan: bool = False) -> None:
-        super().__init__(panel)
+    def __init__(self, panel: PanelIndex, key: PlaceKey, *, scan: bool = True) -> None:
+        super().__init__(panel, scan=False)  # by place: no cell alone tells what is wanted
         self._place, self.watches = key, scan
         self.placed = 0
 
@@ -214,7 +203,7 @@ class PlaceFilter(PanelFilter):
         self.placed += pc.sum(both, min_count=0).as_py()
 
 
-def filter_for(panel: PanelIndex, key: Key, *, scan: bool = False) -> PanelFilter:
+def filter_for(panel: PanelIndex, key: Key, *, scan: bool = True) -> PanelFilter:
     """The filter that goes with a key."""
     return (
         PlaceFilter(panel, key, scan=scan)
@@ -227,9 +216,3 @@ def style_of_panel(ids: pa.Array | pa.ChunkedArray) -> Style:
     """How a panel names its variants, by a part of them from everywhere."""
     step = max(1, len(ids) // _LOOKED_AT)
     return style_of(one_array(ids.take(pa.array(np.arange(0, len(ids), step)))))
-
-
-def worth_scanning(paths: Iterable[str]) -> bool:
-    """Whether the files of a trait are large enough for `PanelFilter`'s `scan`; URLs are taken to be."""
-    sizes = (os.path.getsize(path) if os.path.exists(path) else _SCANNED_FROM for path in paths)
-    return sum(sizes) >= _SCANNED_FROM

@@ -4,9 +4,8 @@ In: the identifiers (or chromosomes and positions) of the panel once, then those
 pairs (row of the batch, row of the panel). An identifier or a place may stand for several panel rows (a
 multi-allelic site); the alleles decide later.
 
-The look-up costs a few array passes and no Python per variant: every identifier gets a 64-bit hash, a table
-of the leading bits of the panel's hashes rejects nearly every row that is not wanted, and what remains is
-compared as text, so a collision of hashes costs time but never gives a wrong pair.
+Identifiers are looked up by their hashes, and what is found is compared as text, so a collision of hashes
+costs time but never gives a wrong pair.
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.variants.text_hash import hash_texts
+from gputwas.kernels import library
+from gputwas.kernels.texts import TextTable
+from gputwas.variants.text_hash import buffers_of, hash_texts
 
-__all__ = ["PlaceIndex", "VariantIndex", "best_candidates"]
+__all__ = ["HashIndex", "PlaceIndex", "VariantIndex", "best_candidates"]
 
 _Rows = npt.NDArray[np.int64]
 _POSITION_BITS = np.int64(32)
@@ -32,23 +33,16 @@ class VariantIndex:
     Parameters
     ----------
     ids : string array (panel rows,). Null never matches. Repeated identifiers are allowed.
+
+    Attributes
+    ----------
+    table : the identifiers for compiled code; None where the compiled library is missing.
     """
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
         self._ids = _as_strings(ids)
-        valid = np.flatnonzero(np.asarray(pc.is_valid(self._ids)))
-        hashes = hash_texts(self._ids)[valid]
-        # Stable: the panel rows of one identifier stay in ascending order.
-        order = np.argsort(hashes, kind="stable")
-        self._rows = valid[order]
-        self._hashes, starts, counts = np.unique(hashes[order], return_index=True, return_counts=True)
-        # One entry more, found by what is larger than every hash of the panel: it has no rows.
-        self._values = np.append(self._hashes, np.uint64(0))
-        self._starts, self._counts = np.append(starts, 0), np.append(counts, 0)
-        bits = max(10, len(valid).bit_length() + _BITS_PER_ID)
-        self._shift = np.uint64(64 - bits)
-        self._present = np.zeros(1 << bits, bool)
-        self._present[(self._hashes >> self._shift).astype(np.int64)] = True
+        self.table = _table_of(self._ids) if library.is_there() else None
+        self._hashes = None if self.table is not None else HashIndex(self._ids)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -66,6 +60,52 @@ class VariantIndex:
             panel rows appears k times, one that is not in the panel not at all.
         """
         texts = _as_strings(ids)
+        if self._hashes is not None:
+            return self._hashes.find(texts)
+        assert self.table is not None
+        offsets, data = buffers_of(texts)
+        rows, panel_rows = self.table.find(data, offsets)
+        if texts.null_count:
+            there = np.asarray(pc.is_valid(texts))[rows]
+            rows, panel_rows = rows[there], panel_rows[there]
+        return rows, panel_rows
+
+    def contains(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Say of each row whether its identifier is in the panel: bool (rows,)."""
+        mask = np.zeros(len(ids), bool)
+        mask[self.find(ids)[0]] = True
+        return mask
+
+
+class HashIndex:
+    """The same without the compiled library.
+
+    The look-up costs a few array passes and no Python per variant: a table of the leading bits of the panel's
+    hashes rejects nearly every row that is not wanted, and what remains is compared as text.
+
+    Parameters
+    ----------
+    ids : string or large_string array (panel rows,).
+    """
+
+    def __init__(self, ids: pa.Array) -> None:
+        self._ids = ids
+        valid = np.flatnonzero(np.asarray(pc.is_valid(self._ids)))
+        hashes = hash_texts(self._ids)[valid]
+        # Stable: the panel rows of one identifier stay in ascending order.
+        order = np.argsort(hashes, kind="stable")
+        self._rows = valid[order]
+        self._hashes, starts, counts = np.unique(hashes[order], return_index=True, return_counts=True)
+        # One entry more, found by what is larger than every hash of the panel: it has no rows.
+        self._values = np.append(self._hashes, np.uint64(0))
+        self._starts, self._counts = np.append(starts, 0), np.append(counts, 0)
+        bits = max(10, len(valid).bit_length() + _BITS_PER_ID)
+        self._shift = np.uint64(64 - bits)
+        self._present = np.zeros(1 << bits, bool)
+        self._present[(self._hashes >> self._shift).astype(np.int64)] = True
+
+    def find(self, texts: pa.Array) -> tuple[_Rows, _Rows]:
+        """As of `VariantIndex`."""
         hashes = hash_texts(texts)
         candidates = np.flatnonzero(self._present[(hashes >> self._shift).astype(np.int64)])
         wanted = hashes[candidates]
@@ -78,12 +118,6 @@ class VariantIndex:
         same = pc.fill_null(pc.equal(texts.take(pa.array(rows)), self._ids.take(pa.array(panel_rows))), False)
         keep = np.asarray(same)
         return rows[keep], panel_rows[keep]
-
-    def contains(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Say of each row whether its identifier is in the panel: bool (rows,)."""
-        mask = np.zeros(len(ids), bool)
-        mask[self.find(ids)[0]] = True
-        return mask
 
 
 class PlaceIndex:
@@ -168,3 +202,8 @@ def _as_strings(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     return ids if ids.type in (pa.string(), pa.large_string()) else ids.cast(pa.string())
+
+
+def _table_of(ids: pa.Array) -> TextTable:
+    offsets, data = buffers_of(ids)
+    return TextTable.of(data, offsets, np.asarray(pc.is_valid(ids), dtype=bool))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["hash_texts"]
+__all__ = ["buffers_of", "hash_texts"]
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -31,7 +31,7 @@ def hash_texts(texts: pa.Array) -> Hashes:
     ----------
     texts : string or large_string array (rows,).
     """
-    offsets, data = _buffers(texts)
+    offsets, data = buffers_of(texts)
     words = np.ndarray((len(data) - _WORD + 1,), "<u8", data, strides=(1,))  # one at every byte
     start, length = offsets[:-1], np.diff(offsets)
     value = words[start] & _MASKS[np.minimum(length, _WORD)]
@@ -60,7 +60,7 @@ def _mixed(value: Hashes, word: Hashes) -> Hashes:
     return value
 
 
-def _buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def buffers_of(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Offsets (rows + 1,) into, and bytes of, the text buffer, with a whole word behind every offset."""
     empty = np.zeros(_WORD, np.uint8)
     if len(texts) == 0:

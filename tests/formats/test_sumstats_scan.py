@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gputwas.errors import InputError
-from gputwas.formats.sumstats import scan_kernels
 from gputwas.formats.sumstats.reader import NotAlikeError, SumstatsReader, open_sumstats
-from gputwas.formats.sumstats.scan_ids import IdTable
-from gputwas.formats.sumstats.scan_lanes import compiled
-from gputwas.formats.sumstats.scan_numbers import number_of
+from gputwas.kernels.scan import CHECKED_LINES, read_numbers
+from gputwas.kernels.texts import TextTable
+from gputwas.variants.match import VariantIndex
 
 BIG40 = "chr rsid pos a1 a2 beta se pval(-log10)"
 IDS = ["rs1", "rs22", "rs333", "rs4444444444", "01:555_A_G", "NA", "", "rs12345678"]
@@ -53,8 +49,8 @@ class Ordinary:
 class Scanning(Ordinary):
     """The same filter, which can be asked before."""
 
-    def id_table(self) -> IdTable:
-        return IdTable(self.ids)
+    def id_table(self) -> TextTable | None:
+        return VariantIndex(self.ids).table
 
 
 def reader_of(path: Path, keep: Ordinary, **options) -> SumstatsReader:
@@ -208,13 +204,6 @@ def test_blanks_are_noticed_wherever_they_fall(tmp_path: Path, odd: str) -> None
         assert_alike(path, ["rs1", "rs22"])
 
 
-def test_only_a_scan_loads_the_compiler() -> None:
-    modules = "gputwas.cli.main, gputwas.cli.gwas, gputwas.study.dropin, gputwas.ingest.gwas"
-    script = f"import sys, {modules}; print(sorted({{'numba', 'llvmlite'}} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert answer.stdout.strip() == "[]", answer.stderr
-
-
 def rows_of(count: int, seed: int = 0) -> list[str]:
     """Rows of BIG40: the same variants for every seed, with other numbers."""
     rng = np.random.default_rng(seed)
@@ -246,7 +235,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Sumstats
 
 def test_a_later_file_is_read_by_its_numbers_alone(known, tmp_path: Path) -> None:
     _, first = known
-    assert first.trails is not None and len(first.trails[0].checks) == 140_000 // scan_kernels.CHECKED_LINES
+    assert first.trails is not None and len(first.trails[0].checks) == 140_000 // CHECKED_LINES
     path = write(tmp_path / "2.txt", rows_of(140_000, seed=2))
     second = reader_of(path, Scanning(PANEL))
     assert second.kind == first.kind
@@ -366,37 +355,24 @@ def test_bytes_that_are_no_text_matter_to_a_scan_in_wanted_rows_only(tmp_path: P
 @given(st.lists(st.one_of(numbers, st.text("0123456789.eE+-", max_size=24)), min_size=1, max_size=30))
 def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
     data = np.frombuffer(("\t".join(cells) + "\n").encode(), np.uint8)
-    place = 0
-    for cell in cells:
-        size = len(cell.encode())
-        value = number_of(data, place, place + size)
+    ends = np.cumsum([len(cell.encode()) + 1 for cell in cells]) - 1
+    places = np.stack([np.array([0, *(ends[:-1] + 1)]), ends], axis=1).astype(np.int32)
+    for cell, value in zip(cells, read_numbers(data, places), strict=True):
         if not np.isnan(value):
-            assert np.float64(value).tobytes() == np.float64(float(cell)).tobytes()
+            assert value.tobytes() == np.float64(float(cell)).tobytes()
         elif (
             cell.replace("-", "").replace(".", "", 1).isdigit()
             and len(cell) < 15
             and "." not in (cell.lstrip("-")[0], cell[-1])
         ):
             assert "-" in cell[1:]  # a plain short number is never left
-        place += size + 1
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30), st.integers(0, 3))
 def test_the_table_holds_any_identifiers(ids: list[str | None], begin: int) -> None:
-    present, slots, raw, ends = IdTable(pa.array(ids, pa.string())[begin:]).arrays
-    numbered = {int(slot & np.uint64(0xFFFFFFFF)) - 1 for slot in slots if slot}
-    held = {raw[ends[i] : ends[i + 1]].tobytes().decode() for i in numbered}
+    table = VariantIndex(pa.array(ids, pa.string())[begin:]).table
+    assert table is not None
+    numbered = {int(slot & np.uint64(0xFFFFFFFF)) - 1 for slot in table.slots if slot}
+    held = {table.text[table.ends[i] : table.ends[i + 1]].tobytes().decode() for i in numbered}
     assert held == {name for name in ids[begin:] if name is not None}
-    assert len(numbered) == len(held) and present.any() == bool(held)
-
-
-def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    njit = numba.njit
-
-    def nowhere(**options):
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function 'twice': no locator available")
-        return njit(**options)
-
-    monkeypatch.setattr(numba, "njit", nowhere)
-    assert compiled(lambda x: 2 * x)(21) == 42
+    assert len(numbered) == len(held) and table.present.any() == bool(held)

@@ -15,7 +15,6 @@ from gputwas.errors import InputError
 from gputwas.formats.sumstats import reader, resume
 from gputwas.formats.sumstats.reader import SumstatsReader, open_sumstats
 from gputwas.ingest.layouts import KnownLayouts
-from gputwas.ingest.panel import worth_scanning
 from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
 from tests.web import patience, serving
 
@@ -234,24 +233,28 @@ def test_only_the_kinds_read_last_are_remembered() -> None:
     assert layouts.get(4) == 4
 
 
-def test_small_files_are_not_worth_a_scan(tmp_path: Path) -> None:
-    small = write(tmp_path / "small.txt", rows_of(1))
-    large = tmp_path / "large.txt"
-    large.write_bytes(b" " * (4 << 20))
-    assert not worth_scanning([str(small)])
-    assert worth_scanning([str(small), str(large)]) and worth_scanning(["https://server/large.txt.gz"])
-
-
-def test_an_import_scans_large_files_only(tmp_path: Path, followed: list[str], monkeypatch) -> None:
+def test_an_import_without_the_compiled_library_stores_the_same(
+    tmp_path: Path, followed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from gputwas.ingest.gwas import TraitInput, import_gwas
     from gputwas.stores.gwas import GwasStore
 
+    monkeypatch.setattr(
+        "gputwas.ingest.jobs.kept_in_process", lambda kind, key, make: kept.setdefault(how, make())
+    )
     table = panel().slice(0, ROWS // 3)
     traits = [TraitInput(f"t{s}", (str(write(tmp_path / f"{s}.txt", rows_of(s))),)) for s in range(3)]
-    import_gwas(traits, table, tmp_path / "ordinary")
-    assert followed == []
-    monkeypatch.setattr("gputwas.ingest.panel._SCANNED_FROM", 1)
+    kept: dict[str, PanelIndex] = {}
+    how = "scanned"
     import_gwas(traits, table, tmp_path / "scanned")
     assert followed == ["1.txt", "2.txt"]
+    monkeypatch.setenv("GPUTWAS_COMPILED", "0")
+    how = "ordinary"
+    import_gwas(traits, table, tmp_path / "ordinary")
+    assert followed == ["1.txt", "2.txt"]
+    assert kept["scanned"].index.table is not None and kept["ordinary"].index.table is None
     one, two = (GwasStore.open(tmp_path / name) for name in ("ordinary", "scanned"))
     assert [one.metadata(t.trait) for t in traits] == [two.metadata(t.trait) for t in traits]
+    for trait in traits:
+        for a, b in zip(one.read(trait.trait), two.read(trait.trait), strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.variants.align import Reason
-from gputwas.variants.match import PlaceIndex, VariantIndex, best_candidates
+from gputwas.variants.match import HashIndex, PlaceIndex, VariantIndex, best_candidates
 
 ids = st.lists(
     st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["rs1", "rs12", "rs123", "1_2_A_G", "", "\0"]))
@@ -20,9 +20,10 @@ def by_hand(panel, wanted):
     return [(r, p) for r, w in enumerate(wanted) for p, x in enumerate(panel) if w is not None and w == x]
 
 
-@given(ids, ids)
-def test_finds_what_a_double_loop_finds(panel, wanted):
-    rows, panel_rows = VariantIndex(pa.array(panel, pa.string())).find(pa.array(wanted, pa.string()))
+@pytest.mark.parametrize("index", [VariantIndex, HashIndex])
+@given(panel=ids, wanted=ids)
+def test_finds_what_a_double_loop_finds(index, panel, wanted):
+    rows, panel_rows = index(pa.array(panel, pa.string())).find(pa.array(wanted, pa.string()))
     assert list(zip(rows.tolist(), panel_rows.tolist(), strict=True)) == by_hand(panel, wanted)
 
 
@@ -42,8 +43,16 @@ def test_many_ids_with_slices_chunks_and_large_strings():
 
 def test_colliding_hashes_are_told_apart_by_the_text(monkeypatch):
     monkeypatch.setattr("gputwas.variants.match.hash_texts", lambda t: np.zeros(len(t), np.uint64))
-    rows, panel_rows = VariantIndex(pa.array(["a", "b", "a", "c"])).find(pa.array(["c", "x", "a"]))
+    rows, panel_rows = HashIndex(pa.array(["a", "b", "a", "c"])).find(pa.array(["c", "x", "a"]))
     assert (rows.tolist(), panel_rows.tolist()) == ([0, 2, 2], [3, 0, 2])
+
+
+def test_without_the_compiled_library_hashes_are_looked_up(monkeypatch):
+    monkeypatch.setenv("GPUTWAS_COMPILED", "0")
+    index = VariantIndex(pa.array(["a", None, "a", ""]))
+    assert index.table is None
+    rows, panel_rows = index.find(pa.array([None, "", "a"]))
+    assert (rows.tolist(), panel_rows.tolist()) == ([1, 2, 2], [3, 0, 2])
 
 
 def test_best_candidate_of_a_multi_allelic_site():

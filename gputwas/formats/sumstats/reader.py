@@ -23,9 +23,11 @@ from gputwas.formats.sumstats.examine import Paths, Source, agree, examine, misn
 from gputwas.formats.sumstats.inflate import BLOCK_BYTES, Block, blocks
 from gputwas.formats.sumstats.layout import Layout
 from gputwas.formats.sumstats.parquet import parquet_blocks
-from gputwas.formats.sumstats.scan import IDENTITY, FileTrail, ScanKeep, Scanner, ScanPlan, plan_scan
+from gputwas.formats.sumstats.scan import FileTrail, ScanKeep, Scanner
+from gputwas.formats.sumstats.scan_plan import IDENTITY, ScanPlan, plan_scan
 from gputwas.formats.sumstats.sources import SourceFile
 from gputwas.formats.sumstats.vcf import unpack, vcf_columns
+from gputwas.kernels import library
 
 __all__ = ["NotAlikeError", "SumstatsReader", "open_sumstats", "resolve_paths", "sniff"]
 
@@ -184,6 +186,7 @@ class SumstatsReader:
         watched = _watches(self._keep)
         if (
             source.head is None
+            or not library.is_there()
             or listed
             or not (watched or _asks_first(self._keep))
             or source.layout.dialect == "gwas_vcf"

@@ -14,44 +14,24 @@ beyond ASCII in a wanted row) is left to the ordinary way.
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from gputwas.formats.sumstats.blocks import RawBlock, Seen, TextRules
-from gputwas.formats.sumstats.head import Head
+from gputwas.formats.sumstats.blocks import RawBlock, Seen
 from gputwas.formats.sumstats.inflate import Block
+from gputwas.formats.sumstats.scan_cells import number_column, text_column
+from gputwas.formats.sumstats.scan_plan import IDENTITY, NUMBERS, ScanPlan
+from gputwas.kernels.scan import LineScan, WantedRows
+from gputwas.kernels.texts import TextTable
 
-__all__ = ["IDENTITY", "FileTrail", "ScanKeep", "ScanPlan", "Scanner", "plan_scan"]
+__all__ = ["FileTrail", "ScanKeep", "Scanner"]
 
-log = logging.getLogger(__name__)
-
-NUMBERS = frozenset(
-    ["beta", "odds_ratio", "se", "z", "p", "nlog10_p", "n", "effect_allele_frequency", "info"]
-)
-"""Roles whose cells are read as numbers without becoming text first."""
-
-IDENTITY = (
-    "variant_id",
-    "chromosome",
-    "position",
-    "effect_allele",
-    "other_allele",
-    "ref_allele",
-    "alt_allele",
-)
-"""Roles that say which variant a row is about: two files in which these columns are equal match alike."""
-
-_ORDINARY = frozenset(["test", "variant_key", "sample"])  # roles that decide about rows in ways of their own
-_DELIMITERS = frozenset("\t,;| ")
-_MOST_CHROMOSOMES = 256
-_LAST_LINE = (1 << 31) - 1
+Bytes = npt.NDArray[np.uint8]
 
 
 class ScanKeep(Protocol):
@@ -60,32 +40,14 @@ class ScanKeep(Protocol):
     One that cannot, but whose files are to be watched, has an attribute `watches` that is true instead.
     """
 
-    def id_table(self) -> Any:
-        """The wanted identifiers as an `IdTable`, or None to be asked the ordinary way."""
+    def id_table(self) -> TextTable | None:
+        """The wanted identifiers, or None to be asked the ordinary way."""
 
     def sampled(self, rows: int) -> npt.NDArray[np.int64] | None:
         """Of a block of so many rows, those whose identifiers it wants to see; None = no more."""
 
     def remember(self, ids: pa.Array) -> None:
         """Take the identifiers of the rows it asked for."""
-
-
-@dataclass(frozen=True)
-class ScanPlan:
-    """How the bytes of one file are cut.
-
-    Attributes
-    ----------
-    separator : one character, or "" for runs of white space. width : cells of a row.
-    wanted : role -> column. spans : first and last column of each run of columns that identify the row.
-    kind : equal for files of the same shape that begin with the same variants.
-    """
-
-    separator: str
-    width: int
-    wanted: Mapping[str, int]
-    spans: tuple[tuple[int, int], ...]
-    kind: tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,42 +68,6 @@ class FileTrail:
     rows: int
     malformed: int
     chromosomes: tuple[str, ...]
-
-
-def plan_scan(
-    head: Head,
-    columns: Mapping[str, str],
-    needed: Mapping[str, str],
-    rules: TextRules,
-    *,
-    watched: bool = False,
-) -> ScanPlan | None:
-    """Return how to scan a file with this head, or None if only the ordinary way will do.
-
-    Parameters
-    ----------
-    columns : role -> name, of all columns that the file's layout knows. needed : those of them that are read.
-    watched : the file is to be watched, which also does for one without identifiers.
-    """
-    separator = "" if head.delimiter == "whitespace" else head.delimiter
-    named = "variant_id" in needed or (watched and {"chromosome", "position"} <= set(needed))
-    plain = not (head.quoted or head.padded or rules.every_blank) and named
-    if separator:
-        plain = plain and separator in _DELIMITERS and not rules.strip
-    if not plain or _ORDINARY & set(needed):
-        return None
-    identity = sorted({head.names.index(columns[role]) for role in IDENTITY if role in columns})
-    first_rows = hash(tuple(tuple(row[i] for i in identity) for row in head.sample[:100]))
-    wanted = {role: head.names.index(name) for role, name in needed.items()}
-    kind = (separator, head.names, tuple(wanted.items()), tuple(identity), first_rows)
-    return ScanPlan(separator, len(head.names), wanted, _runs(identity), kind)
-
-
-def _runs(columns: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """First and last of each run of consecutive numbers."""
-    firsts = [c for c in columns if c - 1 not in columns]
-    lasts = [c for c in columns if c + 1 not in columns]
-    return tuple(zip(firsts, lasts, strict=True))
 
 
 class Scanner:
@@ -166,169 +92,86 @@ class Scanner:
         ordinary: Callable[[Block], RawBlock],
         known: FileTrail | None = None,
     ) -> None:
-        from gputwas.formats.sumstats import scan_kernels
-
-        self._kernels = scan_kernels
-        self._plan, self._keep, self._known = plan, keep, known
+        self._separator, self._keep, self._known = plan.separator, keep, known
         self._roles = [r for r in plan.wanted if known is None or r not in IDENTITY]
-        take = [(plan.wanted[role], role in NUMBERS) for role in self._roles]
-        self._take = np.array(take, np.int64).reshape(-1, 2)
-        self._spans = np.array(plan.spans, np.int64).reshape(-1, 2)
-        if keep is not None:
-            self._table, self._picks = keep.id_table().arrays, np.zeros(0, np.int32)
-        else:
-            self._table = _empty_table()
-            self._picks = np.zeros(0, np.int32) if known is None else known.picks
-        self._picks = _read_only(self._picks)
-        self._state = np.zeros(7, np.int64)
-        self._marks = np.zeros(2, np.uint64)
-        self._names = np.zeros(_MOST_CHROMOSOMES, np.uint64)
+        wanted = known.picks if known is not None else None if keep is None else keep.id_table()
+        self._scan = LineScan(plan.columns(self._roles, named=known is None), wanted)
         self._rows = self._malformed = 0
-        self._scratch: tuple[npt.NDArray[Any], ...] | None = None
-        self._checks: list[npt.NDArray[np.uint64]] = []
         self._lines: list[npt.NDArray[np.int32]] = []
         self._first_line, self._ordinary, self._plain = first_line, ordinary, True
 
-    def read(self, data: npt.NDArray[np.uint8]) -> RawBlock:
+    def read(self, data: Bytes) -> RawBlock:
         """Return the wanted rows of the next block, uint8 (bytes,); of one that is not plain all rows."""
         if self._keep is None and self._known is None:
             return self._watch(data)
-        kernels, block = self._kernels, Block(data, self._first_line)
-        names_before, lines_before = (int(self._state[i]) for i in (kernels.CHROMOSOMES, kernels.LINES))
-        found = self._found(_read_only(np.ascontiguousarray(data)), names_before)
-        if found is None:
-            self._state[kernels.CHROMOSOMES] = names_before
+        block, before = Block(data, self._first_line), self._scan.lines
+        found = self._block(data, ids=self._keep is not None and self._keep.sampled(1) is not None)
+        names = None if found is None else _texts(found.names)
+        columns = None if found is None else self._columns(data, found)
+        if found is None or names is None or columns is None or not self._show(data, found):
             self._plain = False
             self._first_line += int(np.count_nonzero(data == 10))
+            if found is not None:
+                self._scan.forget(found.names)
             return self._ordinary(block)
-        columns, lines, seen = found
-        self._lines.append(lines)
-        rows, malformed = (int(self._state[i]) for i in (kernels.ROWS, kernels.MALFORMED))
-        self._rows += rows
-        self._malformed += malformed
-        self._first_line += int(self._state[kernels.LINES]) - lines_before
-        first = block.first_line - lines_before
+        self._add(found)
+        self._lines.append(found.lines)
+        self._first_line += self._scan.lines - before
+        lines, first = found.lines, block.first_line - before
+        seen = Seen(found.count, pa.array(names, pa.string()))
         return RawBlock(
-            columns, lambda row: int(lines[row]) + first, malformed, seen, lambda: self._ordinary(block)
+            columns, lambda row: int(lines[row]) + first, found.malformed, seen, lambda: self._ordinary(block)
         )
 
-    def _watch(self, data: npt.NDArray[np.uint8]) -> RawBlock:
+    def _watch(self, data: Bytes) -> RawBlock:
         """All rows of a block, of which those that are kept go into the trail."""
-        kernels, raw = self._kernels, self._ordinary(Block(data, self._first_line))
+        raw, before = self._ordinary(Block(data, self._first_line)), self._scan.lines
         self._first_line += int(np.count_nonzero(data == 10))
-        names_before, lines_before = (int(self._state[i]) for i in (kernels.CHROMOSOMES, kernels.LINES))
-        scanned = self._scan(_read_only(np.ascontiguousarray(data))) if self._plain else None
-        rows, malformed = (int(self._state[i]) for i in (kernels.ROWS, kernels.MALFORMED))
-        counted = rows == len(next(iter(raw.columns.values()))) and malformed == raw.malformed
-        if scanned is None or not counted or self._names_from(names_before) is None:
+        found = self._block(data, ids=True) if self._plain else None
+        told = len(next(iter(raw.columns.values()))), raw.malformed
+        if found is None or (found.count, found.malformed) != told or _texts(found.names) is None:
             self._plain = False
             return raw
-        self._rows += rows
-        self._malformed += malformed
-        if rows == int(self._state[kernels.LINES]) - lines_before:
-            lines = np.arange(rows)
+        self._add(found)
+        if found.count == self._scan.lines - before:
+            lines = np.arange(found.count)
         else:  # the lines that are blank or malformed are no rows
-            lines = np.searchsorted(np.flatnonzero(data == 10), scanned[3][:, 0])
+            lines = np.searchsorted(np.flatnonzero(data == 10), found.ids[:, 0])
 
-        def took(kept: npt.NDArray[Any]) -> None:
-            self._lines.append((lines[kept] + lines_before).astype(np.int32))
+        def took(kept: npt.NDArray[np.int64]) -> None:
+            self._lines.append((lines[kept] + before).astype(np.int32))
 
         return replace(raw, took=took)
 
-    def _found(
-        self, data: npt.NDArray[np.uint8], names_before: int
-    ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int32], Seen] | None:
-        """Columns and lines of the wanted rows, and what is told of all rows; None if it is not plain."""
-        scanned = self._scan(data)
-        if scanned is None:
-            return None
-        lines, cells, numbers, ids = scanned
-        columns, names = self._columns(data, cells, numbers), self._names_from(names_before)
-        if columns is None or names is None:
-            return None
-        if self._keep is not None and len(ids):
-            from gputwas.formats.sumstats.scan_cells import text_column
+    def _block(self, data: Bytes, *, ids: bool) -> WantedRows | None:
+        separator = self._separator or _first_blank(data)
+        return self._scan.block(data, ord(separator), ids=ids) if separator else None
 
-            sample = text_column(data, np.ascontiguousarray(ids[self._keep.sampled(len(ids))]), 0)
-            if sample is None:
-                return None
+    def _add(self, found: WantedRows) -> None:
+        self._rows += found.count
+        self._malformed += found.malformed
+
+    def _show(self, data: Bytes, found: WantedRows) -> bool:
+        """Show the filter the identifiers that it wants to see; false if they are not plain ASCII."""
+        if self._keep is None or not len(found.ids):
+            return True
+        sample = text_column(data, found.ids[self._keep.sampled(len(found.ids))], 0)
+        if sample is not None:
             self._keep.remember(sample)
-        return columns, lines, Seen(int(self._state[self._kernels.ROWS]), pa.array(names, pa.string()))
+        return sample is not None
 
-    def _scan(self, data: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ...] | None:
-        """Return what the rows are that are wanted, or None if the block is not plain.
-
-        Lines (rows,), places of cells (rows, 2 columns), numbers (columns, rows), places of all identifiers.
-        """
-        plan, kernels = self._plan, self._kernels
-        separator = plan.separator or _first_blank(data)
-        if not separator or int(self._state[kernels.LINES]) + len(data) > _LAST_LINE:
-            return None
-        tail = np.zeros(64, np.uint8)
-        rest = len(data) % 64
-        tail[:rest] = data[len(data) - rest :]
-        most = len(data) // plan.width + 1  # a row has a byte or more for each of its cells
-        chromosome = plan.wanted.get("chromosome", -1) if self._known is None else -1
-        picking = self._known is not None
-        rules = (
-            ord(separator),
-            not plan.separator,
-            plan.width,
-            plan.wanted.get("variant_id", plan.wanted.get("position", 0)),
-            chromosome,
-            picking,
-        )
-        lines, cells, numbers, ids = self._room(most)
-        if picking or (self._keep is not None and self._keep.sampled(1) is None):
-            ids = ids[:0]
-        checks = np.empty((len(data) // kernels.CHECKED_LINES + 2, 2), np.uint64)
-        started, variants = time.perf_counter(), len(kernels.scan_lines.signatures)
-        plain = kernels.scan_lines(
-            data, _read_only(tail), np.array(rules, np.int64), self._take, self._spans, self._table,
-            self._picks, self._state, self._marks, self._names, ids, lines, cells, numbers, checks,
-        )  # fmt: skip
-        if len(kernels.scan_lines.signatures) > variants:
-            _say_if_compiled(time.perf_counter() - started)
-        if not plain:
-            return None
-        kept = int(self._state[kernels.KEPT])
-        self._checks.append(checks[: int(self._state[kernels.CHECKS])].copy())
-        return lines[:kept].copy(), cells[:kept], numbers[:, :kept], ids[: int(self._state[kernels.ROWS])]
-
-    def _room(self, rows: int) -> tuple[npt.NDArray[Any], ...]:
-        """Arrays for what a scan of so many rows gives; the same ones for every block."""
-        if self._scratch is None or len(self._scratch[0]) < rows:
-            count = len(self._take)
-            self._scratch = (
-                np.empty(rows, np.int32),
-                np.empty((rows, 2 * count), np.int32),
-                np.empty((count, rows)),
-                np.empty((rows, 2), np.int32),
-            )
-        return self._scratch
-
-    def _columns(
-        self, data: npt.NDArray[np.uint8], cells: npt.NDArray[np.int32], numbers: npt.NDArray[np.float64]
-    ) -> dict[str, pa.Array] | None:
+    def _columns(self, data: Bytes, found: WantedRows) -> dict[str, pa.Array] | None:
         """Arrow columns of the wanted rows; None if one is not plain ASCII."""
-        from gputwas.formats.sumstats.scan_cells import number_column, text_column
-
         columns: dict[str, pa.Array] = {}
         for place, role in enumerate(self._roles):
-            column = number_column(data, cells, place, numbers[place]) if role in NUMBERS else None
-            column = text_column(data, cells, place) if column is None else column
+            column = (
+                number_column(data, found.cells, place, found.numbers[place]) if role in NUMBERS else None
+            )
+            column = text_column(data, found.cells, place) if column is None else column
             if column is None:
                 return None
             columns[role] = column
         return columns
-
-    def _names_from(self, before: int) -> list[str] | None:
-        """Chromosomes that this block is the first to name; None if one is no text."""
-        names = self._names[before : int(self._state[self._kernels.CHROMOSOMES])]
-        try:
-            return [int(name).to_bytes(8, "little").rstrip(b"\0").decode() for name in names]
-        except UnicodeDecodeError:
-            return None
 
     def agrees(self) -> bool:
         """Whether the file is so far, as far as checkpoints tell, the one that is `known`."""
@@ -345,37 +188,28 @@ class Scanner:
         """What the file, read to its end, has taught; None if a block of it was not plain."""
         if not self._plain:
             return None
-        names = self._names_from(0)
+        names = _texts(self._scan.names)
         picks = np.concatenate([np.zeros(0, np.int32), *self._lines])
         return FileTrail(
             self._all_checks(), self._mark(), picks, self._rows, self._malformed, tuple(names or ())
         )
 
     def _all_checks(self) -> npt.NDArray[np.uint64]:
-        return np.concatenate([np.zeros((0, 2), np.uint64), *self._checks])
+        return np.concatenate([np.zeros((0, 2), np.uint64), *self._scan.checks])
 
     def _mark(self) -> tuple[int, int, int]:
-        return int(self._marks[0]), int(self._marks[1]), int(self._state[self._kernels.LINES])
+        return int(self._scan.mark[0]), int(self._scan.mark[1]), self._scan.lines
 
 
-def _first_blank(data: npt.NDArray[np.uint8]) -> str:
+def _texts(words: npt.NDArray[np.uint64]) -> list[str] | None:
+    """Names of up to eight bytes each as text; None if one is none."""
+    try:
+        return [int(name).to_bytes(8, "little").rstrip(b"\0").decode() for name in words]
+    except UnicodeDecodeError:
+        return None
+
+
+def _first_blank(data: Bytes) -> str:
     """Which of blank and tab separates, by the first lines; "" if neither is there."""
     start = data[:4096]
     return "\t" if (start == 9).any() else " " if (start == 32).any() else ""
-
-
-def _empty_table() -> tuple[npt.NDArray[Any], ...]:
-    kinds = (np.uint64, np.uint64, np.uint8, np.int64)
-    return tuple(_read_only(np.zeros(1, kind)) for kind in kinds)
-
-
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that cannot be written: compiled code is compiled anew for arrays of another kind."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _say_if_compiled(seconds: float) -> None:
-    if seconds > 1:  # loading what was compiled before takes a fifth of that
-        log.info("compiled the reader's inner loop in %.1f s; where it can be kept, only once", seconds)

@@ -2,8 +2,6 @@
 
 In: the bytes of a block, and where the cells of the wanted rows begin and end in it. Out: string columns, and
 columns of numbers that are bit for bit what Arrow's own conversion of the text gives.
-
-This module imports numba, see `scan_lanes`.
 """
 
 from __future__ import annotations
@@ -15,14 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.formats.sumstats.scan_lanes import compiled
+from gputwas.kernels.scan import copy_cells
 
 __all__ = ["number_column", "text_column"]
 
 Bytes = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
 
-_NOT_ASCII = np.uint8(128)
 _SMALLEST = 1e-300  # of a number nearer to 0 the text says more than float64 holds
 
 
@@ -31,18 +28,16 @@ def text_column(data: Bytes, cells: Array, column: int) -> pa.Array | None:
 
     Parameters
     ----------
-    data : uint8 (bytes,), read-only. cells : int32 (rows, 2 columns), begin and end of each cell.
+    data : uint8 (bytes,). cells : int32 (rows, 2 columns), begin and end of each cell.
 
     Returns
     -------
     The column, or None if a cell is not plain ASCII (and so perhaps no text at all).
     """
-    offsets = np.empty(len(cells) + 1, np.int32)
-    size = int((cells[:, 2 * column + 1] - cells[:, 2 * column]).sum())
-    out = np.empty(size, np.uint8)
-    if not _copy_cells(data, cells, column, offsets, out):
+    text, offsets, ascii = copy_cells(data, cells, column)
+    if not ascii:
         return None
-    return pa.StringArray.from_buffers(len(cells), pa.py_buffer(offsets), pa.py_buffer(out))
+    return pa.StringArray.from_buffers(len(cells), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def number_column(data: Bytes, cells: Array, column: int, read: Array) -> pa.Array | None:
@@ -70,23 +65,3 @@ def number_column(data: Bytes, cells: Array, column: int, read: Array) -> pa.Arr
     out = read.copy()
     out[rows] = values
     return pa.array(out)
-
-
-@compiled
-def _copy_cells(data: Bytes, cells: Array, column: Any, offsets: Array, out: Bytes) -> bool:
-    """Copy the cells of one column one after the other; whether all of their bytes are ASCII.
-
-    Parameters
-    ----------
-    cells : int32 (rows, 2 columns), begin and end of each. offsets : int32 (rows + 1,), filled.
-    out : uint8, room for all of them.
-    """
-    place, seen = 0, np.uint8(0)
-    for i in range(len(cells)):
-        offsets[i] = place
-        for at in range(cells[i, 2 * column], cells[i, 2 * column + 1]):
-            seen |= data[at]
-            out[place] = data[at]
-            place += 1
-    offsets[len(cells)] = place
-    return bool(seen < _NOT_ASCII)
