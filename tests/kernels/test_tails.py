@@ -80,7 +80,7 @@ def test_more_values_than_are_counted_in_one_go() -> None:
     np.testing.assert_array_equal(
         counts[:, :-1], [[(size[:, k] >= level).sum() for level in LEVELS] for k in (0, 1)]
     )
-    expected = np.argwhere(size.T >= LEVELS[5])
+    expected = np.argwhere(size.T >= 2.5)
     np.testing.assert_array_equal(np.stack([column, row]), expected.T)
     np.testing.assert_array_equal(value, z[row, column])
 
@@ -89,7 +89,8 @@ def test_refuses_what_would_lead_outside() -> None:
     z = np.zeros((4, 3), np.float32, order="F")
     good = {
         "columns": np.arange(3), "begin": 0, "levels": np.ones(4, np.float32),
-        "wanted": np.zeros(3, np.int64), "counts": np.zeros((3, 5), np.int64), "row": np.zeros(8, np.int32), "column": np.zeros(8, np.int32),
+        "wanted": np.zeros(3, np.int64), "counts": np.zeros((3, 5), np.int64),
+        "row": np.zeros(8, np.int32), "column": np.zeros(8, np.int32),
         "value": np.zeros(8, np.float32),
     }  # fmt: skip
     assert tails.count_tails(z, **good) == (3, 0)  # type: ignore[arg-type]
