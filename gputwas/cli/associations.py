@@ -150,10 +150,9 @@ def fdr(
 
         gputwas fdr associations --family tissue --count-only
     """
-    from gputwas.cli.lean import without_blas, without_pandas
+    from gputwas.cli.lean import without_pandas
 
     without_pandas()
-    without_blas()
     from gputwas.study.correct import correct
 
     result = correct(
