@@ -17,6 +17,7 @@ from gputwas.errors import InputError
 from gputwas.formats.covariance import Covariances
 from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries
+from gputwas.kernels.ld import find_entries, listed_first, model_triangles
 
 __all__ = ["TissueLD", "tissue_ld", "triangles_ld", "unit_ld"]
 
@@ -94,8 +95,6 @@ def triangles_ld(entries: TissueEntries, signs: np.ndarray, triangles: Triangles
     InputError
         If a variance is negative.
     """
-    from gputwas.kernels.ld import find_entries, listed_first, model_triangles  # numba is slow to load
-
     n_models = entries.genes.num_rows
     gene = pc.index_in(triangles.genes, value_set=entries.genes["gene"])
     model = gene.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
