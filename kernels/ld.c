@@ -1,28 +1,54 @@
 /* LD triangles of models out of those of a covariance file; see ld.py for the arguments.
 
-   In: packed upper triangles gene by gene, and which entry of a model each of their SNPs is. Out: the triangles of the
+   In: packed upper triangles gene by gene, and the names of their SNPs and of the models'. Out: the triangles of the
    models, turned to the panel's alleles, and w' Gamma w. One pass over the values; 8 bytes read and 8 written for each. */
-#include "cpu.h"
+#include "words.h"
 
-/* The first of entries begin .. end - 1 whose SNP is `snp`, or -1. */
-INLINE int64_t entry_of(const int64_t *entry_snps, int64_t begin, int64_t end, int64_t snp)
+/* Texts one after the other, and where each begins, and the end. */
+typedef struct {
+    const uint8_t *bytes;
+    const int64_t *ends;
+} texts_t;
+
+INLINE int same_text(const texts_t *one, int64_t i, const texts_t *other, int64_t j)
 {
-    for (int64_t entry = begin; entry < end; entry++)
-        if (entry_snps[entry] == snp)
-            return entry;
-    return -1;
+    const int64_t length = one->ends[i + 1] - one->ends[i];
+    return length == other->ends[j + 1] - other->ends[j]
+           && equal_bytes(one->bytes + one->ends[i], other->bytes + other->ends[j], length);
 }
 
-/* The entry of each gene's SNPs in the gene's model, -1 where the model has no such SNP. */
-void find_entries(int64_t genes, const int64_t *model, const int64_t *sizes, const int64_t *snps,
-                  const int64_t *offsets, const int64_t *entry_snps, int64_t *found)
+/* The entry of each gene's SNPs in the gene's model, -1 where the model has no such SNP. A gene has few SNPs, mostly
+   in the order of its model: their names are compared with that entry first, then with all others. */
+void find_entries(int64_t genes, const int64_t *model, const int64_t *sizes, const int32_t *snps,
+                  const uint8_t *snp_bytes, const int64_t *snp_ends, const int64_t *offsets, const int32_t *ids,
+                  const uint8_t *id_bytes, const int64_t *id_ends, int64_t *found)
 {
+    const texts_t snp_texts = {snp_bytes, snp_ends}, id_texts = {id_bytes, id_ends};
     int64_t at = 0;
     for (int64_t gene = 0; gene < genes; gene++) {
-        const int64_t m = model[gene], end = at + sizes[gene];
-        for (; at < end; at++)
-            found[at] = m < 0 || snps[at] < 0 ? -1 : entry_of(entry_snps, offsets[m], offsets[m + 1], snps[at]);
+        const int64_t m = model[gene], last = at + sizes[gene];
+        const int64_t begin = m < 0 ? 0 : offsets[m], count = m < 0 ? 0 : offsets[m + 1] - begin;
+        int64_t next = 0; /* entry behind the last one found */
+        for (; at < last; at++) {
+            found[at] = -1;
+            for (int64_t tried = 0; tried < count && found[at] < 0; tried++, next = next + 1 < count ? next + 1 : 0)
+                if (same_text(&snp_texts, snps[at], &id_texts, ids[begin + next]))
+                    found[at] = begin + next;
+        }
     }
+}
+
+/* Whether any gene names a SNP twice. */
+int64_t names_twice(int64_t genes, const int64_t *sizes, const uint8_t *bytes, const int64_t *ends)
+{
+    const texts_t texts = {bytes, ends};
+    int64_t first = 0;
+    for (int64_t gene = 0; gene < genes; first += sizes[gene], gene++)
+        for (int64_t i = first; i < first + sizes[gene]; i++)
+            for (int64_t j = first; j < i; j++)
+                if (same_text(&texts, i, &texts, j))
+                    return 1;
+    return 0;
 }
 
 /* Order of the entries, each model's that are listed first, as they are listed, then its others as they were.

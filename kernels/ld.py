@@ -1,7 +1,7 @@
 """LD triangles of models out of those of a covariance file, see ld.c.
 
-In: packed upper triangles gene by gene, and which entry of a model each of their SNPs is. Out: the triangles
-of the models, turned to the panel's alleles, and var_g. One pass over the values; 8 bytes read and 8 written
+In: packed upper triangles gene by gene, and the names of their SNPs and of the models'. Out: the triangles of
+the models, turned to the panel's alleles, and var_g. One pass over the values; 8 bytes read and 8 written
 for each. Without the compiled library NumPy does the same, to the same bits, gene after gene.
 """
 
@@ -11,13 +11,22 @@ import numpy as np
 
 from gputwas.kernels import ld_plain
 from gputwas.kernels.library import INTEGER, array, filled, is_there, of_library
+from gputwas.kernels.triangles import Names
 
-__all__ = ["find_entries", "listed_first", "model_triangles"]
+__all__ = [
+    "find_coded_entries",
+    "find_entries",
+    "listed_first",
+    "model_triangles",
+    "names_twice",
+]
 
 _i4, _i8, _f8, _u1 = np.int32, np.int64, np.float64, np.uint8
 _find_entries = of_library(
-    "find_entries", INTEGER, array(_i8), array(_i8), array(_i8), array(_i8), array(_i8), filled(_i8)
+    "find_entries", INTEGER, array(_i8), array(_i8), array(_i4), array(_u1), array(_i8),
+    array(_i8), array(_i4), array(_u1), array(_i8), filled(_i8),
 )  # fmt: skip
+_names_twice = of_library("names_twice", INTEGER, array(_i8), array(_u1), array(_i8), returns=INTEGER)
 _listed_first = of_library(
     "listed_first", INTEGER, INTEGER, array(_i8), array(_i8), array(_i8), array(_i8),
     filled(_i8), filled(_u1), filled(_i8), filled(_i4),
@@ -29,27 +38,61 @@ _model_triangles = of_library(
 
 
 def find_entries(
-    model: np.ndarray, sizes: np.ndarray, snps: np.ndarray, offsets: np.ndarray, entry_snps: np.ndarray
+    model: np.ndarray,
+    sizes: np.ndarray,
+    snps: np.ndarray,
+    snp_names: Names,
+    offsets: np.ndarray,
+    entry_snps: np.ndarray,
+    entry_names: Names,
 ) -> np.ndarray:
-    """The entry of each gene's SNPs in the gene's model.
+    """The entry of each gene's SNPs in the gene's model, by their names.
 
     Parameters
     ----------
     model : int64 (genes,), -1 for a gene without a model. sizes : int64 (genes,), number of its SNPs.
-    snps : int64 (sum of sizes,), codes of the genes' SNPs, gene after gene; -1 for one that no model has.
-    offsets : int64 (models + 1,), entries of each model. entry_snps : (entries,), their codes.
+    snps : int32 (sum of sizes,), numbers of the genes' SNPs in `snp_names`, gene after gene.
+    offsets : int64 (models + 1,), entries of each model. entry_snps : int32 (entries,), numbers of their SNPs
+        in `entry_names`.
 
     Returns
     -------
     int64 (sum of sizes,): entry, -1 where the model has no such SNP.
     """
+    model, sizes, offsets = map(_whole, (model, sizes, offsets))
+    snps, entry_snps = (np.ascontiguousarray(numbers, dtype=np.int32) for numbers in (snps, entry_snps))
+    _check(model, sizes, snps, offsets, entry_snps.size)
+    for numbers, names in ((snps, snp_names), (entry_snps, entry_names)):
+        _check_names(names)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < names.ends.size - 1:
+            raise ValueError(f"a SNP is none of {names.ends.size - 1} names")
+    found = np.empty(snps.size, dtype=np.int64)
+    _find_entries(
+        model.size, model, sizes, snps, snp_names.text, snp_names.ends,
+        offsets, entry_snps, entry_names.text, entry_names.ends, found,
+    )  # fmt: skip
+    return found
+
+
+def find_coded_entries(
+    model: np.ndarray, sizes: np.ndarray, snps: np.ndarray, offsets: np.ndarray, entry_snps: np.ndarray
+) -> np.ndarray:
+    """The same where SNPs have codes in common, int64 (sum of sizes,) and (entries,), -1 for one without.
+
+    This way needs no library.
+    """
     model, sizes, snps, offsets, entry_snps = map(_whole, (model, sizes, snps, offsets, entry_snps))
     _check(model, sizes, snps, offsets, entry_snps.size)
-    if not is_there():
-        return ld_plain.find_entries(model, sizes, snps, offsets, entry_snps)
-    found = np.empty(snps.size, dtype=np.int64)
-    _find_entries(model.size, model, sizes, snps, offsets, entry_snps, found)
-    return found
+    return ld_plain.find_entries(model, sizes, snps, offsets, entry_snps)
+
+
+def names_twice(sizes: np.ndarray, names: Names) -> bool:
+    """Whether any gene names a SNP twice; sizes (genes,), names of the genes' SNPs, gene after gene."""
+    sizes = _whole(sizes)
+    _check_names(names)
+    if sizes.min(initial=0) < 0 or sizes.sum() != names.ends.size - 1:
+        raise ValueError(f"{sizes.size} genes do not have {names.ends.size - 1} SNPs in all")
+    return bool(_names_twice(sizes.size, sizes, names.text, names.ends))
 
 
 def listed_first(
@@ -120,6 +163,11 @@ def model_triangles(
 
 def _whole(numbers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(numbers, dtype=np.int64)
+
+
+def _check_names(names: Names) -> None:
+    if names.ends[0] < 0 or names.ends[-1] > names.text.size or np.any(names.ends[1:] < names.ends[:-1]):
+        raise ValueError(f"{names.ends.size - 1} names do not lie within {names.text.size} bytes")
 
 
 def _check(

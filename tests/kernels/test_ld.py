@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.kernels import ld, library
+from gputwas.kernels.triangles import Names
 
 SWITCH = "GPUTWAS_COMPILED"
 needs_library = pytest.mark.skipif(not library.is_there(), reason="the library was not compiled")
@@ -35,9 +36,36 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def names(texts: list[str]) -> Names:
+    ends = np.cumsum([0, *(len(text) for text in texts)])
+    return Names(np.frombuffer("".join(texts).encode(), np.uint8), ends)
+
+
+SNPS = [*"abcdefghi", "rs123456789"]  # short names and one of more than a word
+
+
+def entries_of(study: dict[str, Any]) -> np.ndarray:
+    """By names where the library is there, else by codes."""
+    model, sizes, offsets, entry_snps = (study[key] for key in ("model", "sizes", "offsets", "entry_snps"))
+    if not library.is_there():
+        return ld.find_coded_entries(model, sizes, study["snps"], offsets, entry_snps)
+    of_genes = names([*SNPS, "of no model"])
+    coded = np.where(study["snps"] < 0, len(SNPS), study["snps"]).astype(np.int32)
+    return ld.find_entries(model, sizes, coded, of_genes, offsets, entry_snps, names(SNPS))
+
+
+@needs_library
+def test_a_gene_that_names_a_snp_twice_is_found() -> None:
+    sizes = np.array([2, 0, 3])
+    assert not ld.names_twice(sizes, names(["rs1", "rs2", "rs1", "rs22", "rs2"]))
+    assert ld.names_twice(sizes, names(["rs1", "rs2", "rs1", "rs22", "rs1"]))
+    with pytest.raises(ValueError, match="SNPs in all"):
+        ld.names_twice(sizes, names(["rs1", "rs2"]))
+
+
 def results(study: dict[str, Any]) -> tuple[Any, ...]:
     model, sizes, offsets = study["model"], study["sizes"], study["offsets"]
-    found = ld.find_entries(model, sizes, study["snps"], offsets, study["entry_snps"])
+    found = entries_of(study)
     order, n_listed = ld.listed_first(model, sizes, found, offsets)
     size = n_listed.astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(size * (size + 1) // 2)])
@@ -98,7 +126,12 @@ def test_refuses_what_would_lead_outside() -> None:
         (one, two, np.arange(2), np.array([1, 2])),
     ):
         with pytest.raises(ValueError):
-            ld.find_entries(model, sizes, snps, where, np.arange(2))
+            ld.find_coded_entries(model, sizes, snps, where, np.arange(2))
+        with pytest.raises(ValueError):
+            ld.find_entries(model, sizes, snps, names(SNPS), where, np.arange(2), names(SNPS))
+    for wrong in (names(["rs1"]), Names(np.zeros(3, np.uint8), np.array([0, 2, 4]))):
+        with pytest.raises(ValueError):
+            ld.find_entries(one, two, np.arange(2), wrong, offsets, np.arange(2), names(SNPS))
     good = [one, two, np.arange(2), np.zeros(3), np.ones(2), np.ones(2), one, np.zeros(3), np.zeros(1)]
     assert ld.model_triangles(*good) == (-1, 0.0)
     for place, wrong in enumerate(
