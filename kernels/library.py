@@ -21,9 +21,11 @@ import numpy.ctypeslib
 
 from gputwas.errors import ResourceError
 
-__all__ = ["ADDRESS", "INTEGER", "REAL", "addresses", "array", "filled", "is_there", "of_library"]
+__all__ = ["ADDRESS", "INTEGER", "OFF", "REAL", "addresses", "array", "filled", "is_there", "of_library"]
 
-OFF = "GPUTWAS_COMPILED"  # "0" in the environment: as if the library were missing
+OFF = "GPUTWAS_COMPILED"
+"""A variable of the environment: "0" is as if the library were missing."""
+
 INTEGER, REAL, ADDRESS = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
