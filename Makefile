@@ -45,17 +45,20 @@ $(BIN)/python:
 	echo "error: no Python >= 3.11 among: $(CANDIDATES); name one with make PYTHON=/path/to/python3" >&2; exit 1
 
 # The core alone is enough to run; the tools of the developers come only where tests or checks are asked for.
-$(VENV)/.core: $(BIN)/python pyproject.toml
+# Either compiles the C library anew where its sources changed.
+LIBRARY := $(wildcard kernels/*.c kernels/*.h)
+
+$(VENV)/.core: $(BIN)/python pyproject.toml $(LIBRARY)
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml
+$(VENV)/.dev: $(BIN)/python pyproject.toml $(LIBRARY)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(VENV)/.core $@
 
 # Two builds of CuPy in one environment overwrite each other's files: the other one goes first. Where there is a
 # driver and no toolkit, CuPy's compiler and libraries come from the package index, too.
-$(VENV)/.cuda12 $(VENV)/.cuda13: $(VENV)/.cuda%: $(BIN)/python pyproject.toml
+$(VENV)/.cuda12 $(VENV)/.cuda13: $(VENV)/.cuda%: $(BIN)/python pyproject.toml $(LIBRARY)
 	@rm -f $(VENV)/.cuda*
 	@$(BIN)/python -m pip uninstall -qq --yes cupy-cuda$(if $(filter 12,$*),13,12)x
 	@toolkit="cupy-cuda$*x[ctk]"; \
@@ -88,6 +91,7 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 gpu-check: $(if $(GPU_PYTHON),,$(VENV)/.cuda$(CUDA)) ## tests and benchmark that need a CUDA device; a missing one is a failure
+	$(if $(GPU_PYTHON),-$(GPU_PYTHON) -c 'from setuptools import setup; setup()' -q build_ext --inplace)
 	GPUTWAS_REQUIRE_GPU=1 $(or $(GPU_PYTHON),$(BIN)/python) -m pytest -m gpu
 	$(or $(GPU_PYTHON),$(BIN)/python) -m bench gpu $(GPU_BENCH)
 
@@ -97,6 +101,6 @@ bench-quick: $(VENV)/.dev ## every benchmark on small sizes; METAXCAN=/path/to/M
 	    $(if $(PYTWAS_PYTHON),--pytwas-python $(PYTWAS_PYTHON))
 
 clean: ## remove .venv, caches, build products and the demo's results
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) build dist *.egg-info kernels/_cpu.* .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	    .import_linter_cache .coverage .coverage.* $(DEMO_OUT)
 	find gputwas kernels tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,11 @@
 /* The function exists once for each generation of x86-64, and the loader takes the best that the machine has. The
    rounding is the same in all: products and sums are never fused (-ffp-contract=off), no sum is reordered. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#if __GNUC__ >= 12
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define FOR_EVERY_PROCESSOR
 #endif

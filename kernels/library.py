@@ -1,10 +1,10 @@
 """The C library for the processor: finds it, loads it, and checks what is passed to it.
 
-In: names and argument types of its functions. Out: functions that refuse arrays of another type, shape or layout
-and let go of the interpreter's lock while they run, so that threads work side by side.
+In: names and argument types of its functions. Out: functions that refuse arrays of another type, shape or
+layout and let go of the interpreter's lock while they run, so that threads work side by side.
 
-The library is compiled when gputwas is installed. Where there was no C compiler it is missing; whoever uses it
-asks `is_there` first and has an ordinary way to go (`gputwas doctor` says which it is).
+The library is compiled when gputwas is installed. Where there was no C compiler it is missing; whoever uses
+it asks `is_there` first and has an ordinary way to go (`gputwas doctor` says which it is).
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ import numpy.ctypeslib
 
 from gputwas.errors import ResourceError
 
-__all__ = ["ADDRESS", "INTEGER", "REAL", "addresses", "array", "filled", "is_there", "of_library"]
+__all__ = ["ADDRESS", "INTEGER", "OFF", "REAL", "addresses", "array", "filled", "is_there", "of_library"]
 
-OFF = "GPUTWAS_COMPILED"  # "0" in the environment: as if the library were missing
+OFF = "GPUTWAS_COMPILED"
+"""A variable of the environment: "0" is as if the library were missing."""
+
 INTEGER, REAL, ADDRESS = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
@@ -34,7 +36,7 @@ def array(dtype: Any, ndim: int = 1) -> Any:
 
 def filled(dtype: Any, ndim: int = 1) -> Any:
     """An array that is written, C-contiguous and of exactly this type."""
-    return np.ctypeslib.ndpointer(dtype, ndim=ndim, flags="C,W")
+    return np.ctypeslib.ndpointer(dtype, ndim=ndim, flags=["C", "W"])
 
 
 def addresses(columns: Sequence[np.ndarray | None], dtype: Any) -> np.ndarray:
@@ -82,7 +84,7 @@ def _loaded() -> ctypes.CDLL:
     path = _path()
     if path is None:
         raise ResourceError(
-            "the compiled part of gputwas is missing: there was no C compiler when it was installed; install one "
-            "(Debian and Ubuntu: apt install gcc libc6-dev) and then gputwas again"
+            "the compiled part of gputwas is missing: there was no C compiler when it was installed; "
+            "install one (Debian and Ubuntu: apt install gcc libc6-dev) and then gputwas again"
         )
     return ctypes.CDLL(str(path))

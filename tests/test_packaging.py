@@ -33,7 +33,7 @@ IMPORT_NAMES = {
     "cupy-cuda13x": "cupy",
 }
 # Brought along by an extra, under another name of its own.
-COMPANIONS = {"cupyx": "cupy", "jaxlib": "jax", "llvmlite": "numba"}
+COMPANIONS = {"cupyx": "cupy", "jaxlib": "jax"}
 HEAVY = {"numpy", "scipy", "pandas", "pyarrow", "matplotlib", "duckdb", "jax", "cupy"}
 
 

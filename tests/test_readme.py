@@ -35,9 +35,9 @@ def test_readme_shows_the_whole_way() -> None:
 
 @pytest.mark.parametrize("line", gputwas_lines())
 def test_command_in_readme_exists(line: str) -> None:
-    from gputwas.cli.main import app
+    from gputwas.cli.main import commands
 
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(commands())
     words = shlex.split(line, comments=True)[1:]
     while words and hasattr(command, "commands"):
         assert words[0] in command.commands, f"no command {words[0]!r}"

@@ -1,38 +1,33 @@
 """Associations that stay significant after correction for the number of tests in a family.
 
-In: an AssociationStore of any size, read block by block. Out: one table of significant associations with
-adjusted p, gene positions and the traits' annotation, and one of the families with their numbers of tests.
-Memory follows the number of associations found, not the number of tests.
+In: an AssociationStore of any size, read block by block. Out: one table of significant associations, which
+`gputwas.analyses.findings` puts together, and one of the families with their numbers of tests. Memory follows
+the number of associations found, not the number of tests.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gputwas.analyses.survivors import Selection, find_survivors, reading_threads
+from gputwas.analyses.findings import STUDY, TISSUE, Found, decoded, look_up
+from gputwas.analyses.survivors import Selection, find_survivors
 from gputwas.backends.memory import memory_budget
 from gputwas.errors import InputError, ResourceError, UsageError
 from gputwas.stats.fdr import METHODS, significant_tests
 from gputwas.stats.normal import nlog10_p_from_z
 from gputwas.stores.associations import AssociationStore
 
-__all__ = ["ANNOTATION_COLUMNS", "SignificantAssociations", "adjust"]
+__all__ = ["SignificantAssociations", "adjust"]
 
 log = logging.getLogger(__name__)
 
-STUDY, TISSUE = "study", "tissue"  # families that are no column of the traits
-ANNOTATION_COLUMNS = (
-    "modality", "atlas", "side", "primary", "secondary", "region", "measurement",
-    "fMRI_node_1", "fMRI_node_2",
-)  # fmt: skip
 NO_VALUE = "(none)"  # family of the traits without a value in the family's column
 BYTES_PER_FOUND = 400  # a row of the table while it is put together
 
@@ -54,6 +49,11 @@ class SignificantAssociations:
     _look_up: Callable[[], pa.Table] = field(repr=False)
 
     @cached_property
+    def coded(self) -> pa.Table:
+        """`table` with its texts as dictionary columns: quicker to make and to write."""
+        return self._look_up()
+
+    @cached_property
     def table(self) -> pa.Table:
         """One row per significant association, largest -log10 p first; looked up when first asked for.
 
@@ -61,26 +61,12 @@ class SignificantAssociations:
         them), z, effect_size, nlog10_p, nlog10_q, p, q (adjusted p), n_snps_used, var_g, family, and the
         annotation of the trait.
         """
-        return self._look_up()
+        return decoded(self.coded)
 
     @property
     def n_tests(self) -> int:
         """Number of tests in all families together."""
         return int(pc.sum(self.families["n_tests"]).as_py() or 0)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The significant tests: arrays (found,); and counts (families,)."""
-
-    model: np.ndarray
-    trait: np.ndarray
-    family: np.ndarray
-    z: np.ndarray
-    nlog10_p: np.ndarray
-    nlog10_q: np.ndarray
-    n_tests: np.ndarray
-    n_significant: np.ndarray
 
 
 def adjust(
@@ -131,7 +117,7 @@ def adjust(
     })  # fmt: skip
     log.info("%s of %s tests significant", f"{found.model.size:,}", f"{found.n_tests.sum():,}")
     return SignificantAssociations(
-        families_table, alpha, family, method, partial(_table, chosen, found, family)
+        families_table, alpha, family, method, partial(look_up, chosen, found, family)
     )
 
 
@@ -174,7 +160,7 @@ def _grouping_columns(traits: pa.Table) -> list[str]:
     return [name for name in texts if 1 < len(traits[name].unique()) < traits.num_rows]
 
 
-def _correct(chosen: Selection, alpha: float, method: str, budget: int) -> _Found | None:
+def _correct(chosen: Selection, alpha: float, method: str, budget: int) -> Found | None:
     """Adjust the tests that can be significant; None if they or the table do not fit the budget."""
     survivors = find_survivors(chosen, alpha, budget)
     if survivors is None:
@@ -185,76 +171,7 @@ def _correct(chosen: Selection, alpha: float, method: str, budget: int) -> _Foun
         return None
     place = tests.place
     model, trait = np.divmod(survivors.key[place], len(chosen.store.trait_names))
-    return _Found(
+    return Found(
         model, trait, survivors.family[place], survivors.z[place],
         nlog10_p[place], tests.nlog10_q, survivors.n_tests, tests.n_significant,
     )  # fmt: skip
-
-
-def _in_order(found: _Found) -> _Found:
-    """Largest -log10 p first, ties by model and trait."""
-    order = np.lexsort((found.trait, found.model, -found.nlog10_p))
-    per_test = ("model", "trait", "family", "z", "nlog10_p", "nlog10_q")
-    return replace(found, **{name: getattr(found, name)[order] for name in per_test})
-
-
-def _table(chosen: Selection, found: _Found, family: str) -> pa.Table:
-    """Look up everything about the significant tests."""
-    store, found = chosen.store, _in_order(found)
-    models, traits = store.models.take(pa.array(found.model)), store.traits.take(pa.array(found.trait))
-    columns: dict[str, pa.Array | pa.ChunkedArray | np.ndarray] = {"trait": traits["trait"]}
-    for name in ("tissue", "gene", "gene_name", "chromosome", "start", "end"):
-        if name in models.column_names:
-            columns[name] = models[name]
-    # A trait without effect sizes in the store has none here either.
-    columns |= {"z": found.z, "effect_size": pa.array(_effects(store, found), from_pandas=True)}
-    columns |= {"nlog10_p": found.nlog10_p, "nlog10_q": found.nlog10_q}
-    columns |= {"p": 10.0**-found.nlog10_p, "q": 10.0**-found.nlog10_q}
-    columns |= _of_patterns(store, found)
-    columns["family"] = pa.array(chosen.family_names, pa.string()).take(pa.array(found.family))
-    for name in dict.fromkeys((*ANNOTATION_COLUMNS, family)):
-        if name in traits.column_names and name not in columns:
-            columns[name] = traits[name]
-    return pa.table(columns)
-
-
-def _effects(store: AssociationStore, found: _Found) -> np.ndarray:
-    """Effect size of each test found, float64, NaN where the store has none."""
-    out = np.empty(found.model.size)
-    first = np.array([store.tissue_slice(name).start for name in store.tissues])
-    tissue = np.searchsorted(first, found.model, side="right") - 1
-    group = tissue * store.n_blocks + found.trait // store.block_size
-    groups = _groups(group)
-    if not groups:
-        return out
-    from gputwas.stats.tail_counts import gather  # loads Numba, so not before there is something to look up
-
-    def fill(rows: np.ndarray) -> None:
-        number, block = divmod(int(group[rows[0]]), store.n_blocks)
-        effect = store.read_block(store.tissues[number], block, "effect")
-        out[rows] = gather(effect, found.model[rows] - first[number], found.trait[rows] % store.block_size)
-
-    with ThreadPoolExecutor(reading_threads(len(groups))) as pool:
-        for _ in pool.map(fill, groups):
-            pass  # a block that cannot be read is refused here
-    return out
-
-
-def _of_patterns(store: AssociationStore, found: _Found) -> dict[str, np.ndarray]:
-    """n_snps_used (int32) and var_g (float64) of each test found."""
-    n_snps, var_g = np.empty(found.model.size, dtype=np.int32), np.empty(found.model.size)
-    traits, of_test = np.unique(found.trait, return_inverse=True)
-    digests = [store.pattern_of(store.trait_names[number]) for number in traits.tolist()]
-    names, pattern_of = np.unique(np.array(digests, dtype=np.str_), return_inverse=True)
-    group = pattern_of[of_test]
-    for rows in _groups(group):  # one for all traits that miss the same SNPs
-        pattern = store.read_pattern(str(names[group[rows[0]]]))
-        n_snps[rows], var_g[rows] = pattern.n_snps_used[found.model[rows]], pattern.var_g[found.model[rows]]
-    return {"n_snps_used": n_snps, "var_g": var_g}
-
-
-def _groups(labels: np.ndarray) -> list[np.ndarray]:
-    """Places of each distinct label."""
-    order = np.argsort(labels, kind="stable")
-    bounds = np.flatnonzero(np.diff(labels[order])) + 1
-    return [part for part in np.split(order, bounds) if part.size]

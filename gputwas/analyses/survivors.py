@@ -18,6 +18,7 @@ import numpy as np
 from gputwas.executors.choose import available_cores
 from gputwas.progress import progress
 from gputwas.stats.fdr import SurvivorBound, survivor_levels
+from gputwas.stats.tail_counts import count_tails
 from gputwas.stores.associations import AssociationStore
 
 __all__ = ["BYTES_PER_KEPT", "Selection", "Survivors", "find_survivors", "reading_threads"]
@@ -58,6 +59,14 @@ class Selection:
     def traits(self, block: int) -> np.ndarray:
         """Number in the store of each trait chosen of a block, int64."""
         return block * self.store.block_size + self.columns[block]
+
+    def lowest(self, bound: SurvivorBound, shard: Shard, looser: float) -> np.ndarray:
+        """`SurvivorBound.lowest` of the family of each column chosen, int64."""
+        family = self.families(shard)
+        if self.family_of_trait is None:
+            return np.repeat(bound.lowest(of=family[:1], looser=looser), family.size)
+        few, of_column = np.unique(family, return_inverse=True)
+        return bound.lowest(of=few, looser=looser)[of_column]
 
     @cached_property
     def shards(self) -> list[Shard]:
@@ -126,7 +135,7 @@ def find_survivors(chosen: Selection, alpha: float, budget: int) -> Survivors | 
     def guess(shard: Shard) -> np.ndarray:
         if n_kept > room:
             return np.full(chosen.columns[shard[1]].size, levels.size)
-        return np.minimum(bound.lowest(of=chosen.families(shard), looser=alpha**LOOSER), levels.size - 1)
+        return np.minimum(chosen.lowest(bound, shard, alpha**LOOSER), levels.size - 1)
 
     for read in _read_all(chosen, chosen.shards, levels, room, guess, "FDR, reading"):
         bound.update(chosen.families(read.shard), read.made, read.reached)
@@ -147,8 +156,9 @@ def find_survivors(chosen: Selection, alpha: float, budget: int) -> Survivors | 
 
 def _places_due(read: _Read) -> int:
     """How many tests reach the level of their column, whether they were kept or not."""
-    levels = read.reached.shape[1]
-    some = np.flatnonzero(read.lowest < levels)
+    if read.row.size:
+        return read.row.size
+    some = np.flatnonzero(read.lowest < read.reached.shape[1])
     return int(read.reached[some, read.lowest[some]].sum())
 
 
@@ -163,16 +173,13 @@ def _read_all(
     """Read shards in threads and give them in order; `lowest` is asked when a shard's turn comes."""
     if not shards:
         return
-    # Numba is loaded only here: importing this module must stay cheap.
-    from gputwas.stats.tail_counts import count_tails, gather
 
     def read(shard: Shard, collected: np.ndarray) -> _Read:
         tissue, block = shard
         z = chosen.store.read_block(chosen.tissues[tissue], block, "z")
         columns = chosen.columns[block]
         tails = count_tails(z, levels, collected, columns=columns, most=most)
-        values = gather(z, tails.row, columns[tails.column])
-        return _Read(shard, collected, tails.made, tails.reached, tails.row, tails.column, values)
+        return _Read(shard, collected, tails.made, tails.reached, tails.row, tails.column, tails.value)
 
     threads = reading_threads(len(shards))
     waiting: deque[Future[_Read]] = deque()

@@ -85,12 +85,12 @@ def associate(
     """
     import logging
 
-    from gputwas.cli.lean import without_blas, without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, without_pandas
     from gputwas.errors import UsageError
 
+    if method != "dense":
+        with_one_blas_thread()
     without_pandas()
-    if backend in ("auto", "numpy"):
-        without_blas()
     from gputwas.twas.associate import AssociateSettings
     from gputwas.twas.associate import associate as run
 
@@ -150,10 +150,10 @@ def fdr(
 
         gputwas fdr associations --family tissue --count-only
     """
-    from gputwas.cli.lean import without_blas, without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, without_pandas
 
+    with_one_blas_thread()
     without_pandas()
-    without_blas()
     from gputwas.study.correct import correct
 
     result = correct(

@@ -151,8 +151,9 @@ def spredixcan(
     import logging
     import traceback
 
-    from gputwas.cli.lean import with_plain_memory, without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, with_plain_memory, without_pandas
 
+    with_one_blas_thread()
     without_pandas()
     with_plain_memory()
     from gputwas.study.dropin import spredixcan_command

@@ -11,14 +11,10 @@ from gputwas.cli.models import group
 from gputwas.cli.options import ExecutorOption
 from gputwas.cli.reporting import print_table
 
-__all__ = ["register"]
+__all__ = ["fusion"]
 
 
-def register() -> None:
-    """Hang the command under `gputwas models`."""
-    group.command("fusion")(fusion)
-
-
+@group.command("fusion")
 def fusion(
     lists: Annotated[list[Path], typer.Argument(metavar="POS...", help="FUSION's lists of weights (.pos).")],
     ld: Annotated[

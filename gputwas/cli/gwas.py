@@ -215,10 +215,11 @@ def import_(
         gputwas gwas import height_chr*.txt.gz --trait height --column variant_id=SNP \\
           --column effect_allele=A1 --column other_allele=A2 --column beta=B --column se=SE
     """
-    from gputwas.cli.lean import without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, without_pandas
     from gputwas.errors import UsageError
     from gputwas.formats.tables import check_table_path, write_table
 
+    with_one_blas_thread()
     without_pandas()
     from gputwas.ingest.gwas import import_gwas
     from gputwas.study.traits import collect_traits
@@ -316,11 +317,12 @@ def check(
     """
     import functools
 
-    from gputwas.cli.lean import without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, without_pandas
     from gputwas.executors.choose import available_cores
     from gputwas.formats.sumstats import open_sumstats
     from gputwas.formats.sumstats.sources import SourceFile
 
+    with_one_blas_thread()
     without_pandas()
     from gputwas.ingest.panel import PanelIndex
 

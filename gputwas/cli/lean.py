@@ -1,6 +1,6 @@
 """Keeps a short command small: it neither loads what it never uses nor keeps memory it has given back.
 
-In: nothing. Out: nothing but a process in which pyarrow and Numba behave so.
+In: nothing. Out: nothing but a process in which pyarrow and NumPy behave so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-__all__ = ["with_plain_memory", "without_blas", "without_pandas"]
+__all__ = ["with_one_blas_thread", "with_plain_memory", "without_pandas"]
 
 
 class _Hidden(MetaPathFinder):
@@ -51,17 +51,14 @@ def without_pandas() -> None:
         pa.scalar(0)  # and that of the C++ side
 
 
-def without_blas() -> None:
-    """Let Numba look for SciPy's BLAS once, in vain.
+def with_one_blas_thread() -> None:
+    """Let OpenBLAS start without threads, for a command that multiplies no matrices.
 
-    Numba asks for it with its first compiled function, which loads scipy.linalg: a third of a second, for
-    loops that call none. Compiled code of this process could then not use `np.dot`; a command has no other
-    code than ours, and a library call must not come here.
+    They begin with NumPy and wait for work spinning, which costs 0.1 s of processor time. What a person has
+    chosen stays.
     """
-    if "scipy.linalg" in sys.modules or "numba.np.arraymath" in sys.modules:
-        return
-    with _Hidden("scipy.linalg"):
-        import numba.np.arraymath  # noqa: F401 (whose loading is the look)
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def with_plain_memory() -> None:

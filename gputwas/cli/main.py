@@ -1,35 +1,41 @@
 """The `gputwas` command: global flags, logging, exit codes, and the list of subcommands.
 
 In: the command line. Out: an exit code (0 done, 2 usage, 3 bad input, 4 not enough resources, 1
-anything else). Commands are imported when this module is, but what they need is imported when they run, so
-that `--help` answers at once.
+anything else). Only the command that is asked for is put together, and what it needs is imported when it
+runs, so that every command begins at once.
 """
 
 from __future__ import annotations
 
+import copy
+import gc
+import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from gputwas.cli import associations, dropin, fusion, gwas, models, multixcan, study, variants
 from gputwas.cli.reporting import Verbosity, report_error, start_logging
 
-__all__ = ["app", "main"]
+__all__ = ["commands", "main", "run"]
 
-app = typer.Typer(
-    name="gputwas",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
+# In the order of --help: module, and the commands and groups that it brings.
+_MODULES = {
+    "models": ("models",),
+    "gwas": ("gwas",),
+    "associations": ("associate", "fdr", "export", "compare"),
+    "multixcan": ("multixcan", "export"),
+    "dropin": ("spredixcan", "smultixcan"),
+    "study": ("plot", "demo", "simulate", "doctor"),
+    "variants": ("variants",),
+}
+_COMPLETION = "_GPUTWAS_COMPLETE"  # set by a shell that asks how a word may go on
 
 
-@app.callback()
-def root(
+def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors and warnings only.")] = False,
@@ -54,14 +60,36 @@ def root(
     del context, version, quiet, verbose, log_json, debug  # taken from anywhere on the line by `main`
 
 
-models.register(app)
-fusion.register()
-gwas.register(app)
-associations.register(app)
-multixcan.register(app)
-dropin.register(app)
-study.register(app)
-variants.register(app)
+def commands(words: Sequence[str] = ()) -> typer.Typer:
+    """All commands, or only the one that these words name: each one more takes time to put together."""
+    app = typer.Typer(
+        name="gputwas",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    app.callback()(_root)
+    wanted = [module for module, names in _MODULES.items() if words and words[0] in names]
+    for module in (wanted if _COMPLETION not in os.environ else []) or _MODULES:
+        importlib.import_module(f"gputwas.cli.{module}").register(app)
+    if wanted and _COMPLETION not in os.environ:
+        _prune(app, words)
+    return app
+
+
+def _prune(app: typer.Typer, words: Sequence[str]) -> None:
+    """Leave only the command that the words name; a group keeps all of its own if the next word is none."""
+    commands = [command for command in app.registered_commands if command.name == words[0]]
+    groups = [copy.copy(group) for group in app.registered_groups if group.name == words[0]]
+    if not commands and not groups:
+        return
+    app.registered_commands, app.registered_groups = commands, groups
+    for group in groups:
+        group.typer_instance = copy.copy(group.typer_instance)  # its module's own stays whole
+        if group.typer_instance is not None and len(words) > 1:
+            _prune(group.typer_instance, words[1:])
+
 
 _FLAGS = {
     "--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose",
@@ -92,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     start_logging(verbosity)
     try:
-        code = app(args=words, prog_name="gputwas", standalone_mode=False)
+        code = commands(words)(args=words, prog_name="gputwas", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except Exception as error:
         return report_error(error, verbosity)
@@ -103,4 +131,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """Entry point of the console script."""
+    gc.set_threshold(50_000)  # imports leave many objects and hardly any garbage to look for
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,8 @@ group = typer.Typer(no_args_is_help=True, help="Prediction models: import, compu
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the group under the main command."""
+    """Hang the group under the main command, with the command that has a module of its own."""
+    importlib.import_module("gputwas.cli.fusion")
     app.add_typer(group, name="models")
 
 
@@ -61,12 +63,11 @@ def import_(
 
         gputwas models import mashr_*.db -c covariances/ --model-db-snp-key varID -o models
     """
-    from gputwas.cli.lean import with_plain_memory, without_blas, without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, with_plain_memory, without_pandas
 
+    with_one_blas_thread()
     without_pandas()
     with_plain_memory()  # Arrow's own allocator takes fresh memory where NumPy's has some
-    if len(models) > 2:  # so many that compiled code will be loaded, unless they are small
-        without_blas()
     from gputwas.ingest.models import import_models
 
     report = import_models(

@@ -16,7 +16,6 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Hang the commands under the main one."""
     app.command("multixcan")(multixcan)
-    export.command("multixcan")(export_multixcan)
 
 
 def multixcan(
@@ -118,6 +117,7 @@ def multixcan(
     )  # fmt: skip
 
 
+@export.command("multixcan")
 def export_multixcan(
     store: Annotated[Path, typer.Argument(help="Joint store.")],
     trait: Annotated[

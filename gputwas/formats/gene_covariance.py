@@ -56,9 +56,9 @@ def read_gene_covariances(path: str | os.PathLike[str]) -> GeneCovariances:
 
 
 def _of_triangles(found: Triangles) -> GeneCovariances:
-    sizes = found.sizes
+    sizes, listed = found.sizes, found.snps.dictionary_encode()
     return GeneCovariances(
-        found.path, found.genes, _offsets(sizes), found.snps, found.members,
+        found.path, found.genes, _offsets(sizes), listed.dictionary, listed.indices.to_numpy()[found.members],
         _offsets(sizes * (sizes + 1) // 2), found.values,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ In: an Arrow table. Out: one file, whole or not at all.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import os
@@ -54,11 +55,25 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
         _check_columns(table, os.fspath(path))
     with atomic_path(path) as temporary:
         if suffix == ".parquet":
-            from pyarrow import parquet
-
-            parquet.write_table(table, temporary, compression="zstd", write_statistics=True)
+            _write_parquet(table, temporary)
         else:
             _write_text(table, temporary, suffix)
+
+
+def _write_parquet(table: pa.Table, path: str) -> None:
+    """Write Parquet that is read back with plain columns where the table has dictionary columns.
+
+    That a table in memory shares its texts is of no use to a reader, yet by itself the writer notes it.
+    """
+    from pyarrow import parquet
+
+    plain = pa.schema(
+        [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema],
+        metadata=table.schema.metadata,
+    )
+    note = {b"ARROW:schema": base64.b64encode(plain.serialize().to_pybytes())}
+    table = table.replace_schema_metadata({**(plain.metadata or {}), **note})
+    parquet.write_table(table, path, compression="zstd", write_statistics=True, store_schema=False)
 
 
 def _check_columns(table: pa.Table, path: str) -> None:

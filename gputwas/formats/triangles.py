@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from gputwas.formats.covariance import BLOCK_BYTES, HEADER, parse_header
 from gputwas.formats.sumstats.inflate import blocks, compression_of
 from gputwas.kernels import library
+from gputwas.kernels.ld import names_twice
 from gputwas.kernels.triangles import Names, TriangleRows
 
 __all__ = ["Triangles", "read_triangles"]
@@ -31,7 +32,7 @@ class Triangles:
     path : the file read.
     genes : string (genes,), in file order, all different.
     sizes : int64 (genes,): number of SNPs.
-    snps : string (SNPs,): every SNP of the file once.
+    snps : string (SNPs,): every SNP of the file, perhaps again for each of its genes.
     members : int32 (sum of sizes,): rows of `snps`, each gene's in the order of its matrix, all different
         within a gene.
     values : float64 (sum of sizes (sizes + 1) / 2,), finite: upper triangles row by row.
@@ -106,11 +107,9 @@ def _finish(rows: TriangleRows, name: str) -> Triangles | None:
         genes, snps = _strings(rows.genes), _strings(rows.snps)
     except pa.ArrowInvalid:  # not UTF-8
         return None
-    listed = snps.dictionary_encode()
-    members = listed.indices.to_numpy()
-    if len(genes.unique()) < len(genes) or _repeats(members, sizes):
+    if len(genes.unique()) < len(genes) or names_twice(sizes, rows.snps):
         return None
-    return Triangles(name, genes, sizes, listed.dictionary, members, rows.values)
+    return Triangles(name, genes, sizes, snps, np.arange(len(snps), dtype=np.int32), rows.values)
 
 
 def _strings(names: Names) -> pa.Array:
@@ -118,10 +117,3 @@ def _strings(names: Names) -> pa.Array:
     strings = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(names.text))
     strings.validate(full=True)
     return strings
-
-
-def _repeats(members: np.ndarray, sizes: np.ndarray) -> bool:
-    """Whether a gene names a SNP twice."""
-    gene = np.repeat(np.arange(len(sizes)), sizes)
-    key = np.sort(gene * (int(members.max(initial=0)) + 1) + members)
-    return bool((key[1:] == key[:-1]).any())

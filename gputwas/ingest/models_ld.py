@@ -17,6 +17,10 @@ from gputwas.errors import InputError
 from gputwas.formats.covariance import Covariances
 from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries
+from gputwas.kernels import library
+from gputwas.kernels.ld import find_coded_entries, find_entries, listed_first, model_triangles
+from gputwas.kernels.triangles import Names
+from gputwas.variants.text_hash import buffers_of
 
 __all__ = ["TissueLD", "tissue_ld", "triangles_ld", "unit_ld"]
 
@@ -94,15 +98,11 @@ def triangles_ld(entries: TissueEntries, signs: np.ndarray, triangles: Triangles
     InputError
         If a variance is negative.
     """
-    from gputwas.kernels.ld import find_entries, listed_first, model_triangles  # numba is slow to load
-
     n_models = entries.genes.num_rows
     gene = pc.index_in(triangles.genes, value_set=entries.genes["gene"])
     model = gene.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    snps = pc.index_in(triangles.snps, value_set=entries.ids).fill_null(-1)
-    snps = snps.to_numpy(zero_copy_only=False).astype(np.int64)[triangles.members]
     offsets = np.concatenate([[0], np.cumsum(entries.sizes)])
-    found = find_entries(model, triangles.sizes, snps, offsets, entries.snp)
+    found = _entries_of(entries, offsets, model, triangles)
     order, n_in_ld = listed_first(model, triangles.sizes, found, offsets)
 
     size = n_in_ld.astype(np.int64)
@@ -118,6 +118,25 @@ def triangles_ld(entries: TissueEntries, signs: np.ndarray, triangles: Triangles
     counts, absent = np.zeros(n_models, np.int64), np.ones(n_models, bool)
     counts[model[model >= 0]], absent[model[model >= 0]] = triangles.sizes[model >= 0], False
     return TissueLD(order, n_in_ld, pa.array(counts, mask=absent), ld, var_g)
+
+
+def _entries_of(
+    entries: TissueEntries, offsets: np.ndarray, model: np.ndarray, triangles: Triangles
+) -> np.ndarray:
+    """The entry of each SNP of the triangles' genes, int64 (SNPs,), -1 where the model does not have it."""
+    if library.is_there():
+        return find_entries(
+            model, triangles.sizes, triangles.members, _names(triangles.snps),
+            offsets, entries.snp, _names(entries.ids),
+        )  # fmt: skip
+    snps = pc.index_in(triangles.snps, value_set=entries.ids).fill_null(-1)
+    coded = snps.to_numpy(zero_copy_only=False).astype(np.int64)[triangles.members]
+    return find_coded_entries(model, triangles.sizes, coded, offsets, entries.snp)
+
+
+def _names(names: pa.Array) -> Names:
+    ends, data = buffers_of(names)
+    return Names(data, ends)
 
 
 def unit_ld(entries: TissueEntries) -> TissueLD:

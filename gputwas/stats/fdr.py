@@ -212,8 +212,13 @@ class SurvivorBound:
         family : int (groups,). made : int (groups,), tests. reached : int (groups, levels), those of them
             with |z| at or above each level.
         """
-        np.add.at(self.n_tests, family, made)
-        np.add.at(self._reached, family, reached)
+        if np.any(family[1:] < family[:-1]):
+            order = np.argsort(family, kind="stable")
+            family, made, reached = family[order], made[order], reached[order]
+        first = np.flatnonzero(np.diff(family, prepend=-1))
+        if first.size:
+            self.n_tests[family[first]] += np.add.reduceat(made, first)
+            self._reached[family[first]] += np.add.reduceat(reached, first)
 
     def lowest(self, *, of: np.ndarray | None = None, looser: float = 1.0) -> np.ndarray:
         """Number of the lowest level a significant test can have reached, int64 (families,).

@@ -59,6 +59,8 @@ def check_panel(panel: pa.Table) -> None:
             "a variant of the panel has equal alleles",
             found=f"{panel['variant_id'][first].as_py()} {panel['effect_allele'][first].as_py()}",
         )
+    if len(panel["variant_id"].unique()) == panel.num_rows:
+        return  # which spares the joining of identifiers and alleles
     counts = pc.value_counts(_keys(panel)).flatten()
     if len(counts[0]) < panel.num_rows:
         repeated = counts[0].filter(pc.greater(counts[1], 1))[0].as_py()

@@ -80,8 +80,8 @@ def correct(
         memory=memory,
     )  # fmt: skip
     if out is not None:
-        write_table(result.table, out)
-        log.info("%s: %s significant associations", os.fspath(out), f"{result.table.num_rows:,}")
+        write_table(result.coded, out)
+        log.info("%s: %s significant associations", os.fspath(out), f"{result.coded.num_rows:,}")
     return CorrectionReport(result, tuple(opened.trait_names if chosen is None else chosen))
 
 

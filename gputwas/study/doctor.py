@@ -15,12 +15,13 @@ from gputwas import __version__
 from gputwas.backends.choose import BACKENDS, choose_backend
 from gputwas.backends.memory import available_memory
 from gputwas.errors import ResourceError
+from gputwas.kernels import library
 
 __all__ = ["Finding", "examine"]
 
 CORE = (
     "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "pyliftover", "typer", "rich",
-    "array-api-compat", "array-api-extra", "duckdb", "isal", "numba", "xxhash",
+    "array-api-compat", "array-api-extra", "duckdb", "isal", "xxhash",
 )  # fmt: skip
 EXTRAS = {  # package -> the extra that brings it, and what for
     "bed-reader": ("genotypes", "PLINK 1 genotypes"), "pgenlib": ("genotypes", "PLINK 2 genotypes"),
@@ -48,12 +49,24 @@ def examine() -> list[Finding]:
         Finding("memory", f"{available_memory() / 1e9:.1f} GB free", ""),
         Finding("disk", f"{shutil.disk_usage('.').free / 1e9:.1f} GB free", "in this folder"),
     ]
+    findings.append(_library())
     findings += [_package(name) for name in CORE]
     findings += [_optional(name, *needed) for name, needed in EXTRAS.items()]
     findings += [_backend(name) for name in BACKENDS if name not in ("auto", "array_api_strict")]
     chosen = choose_backend("auto")
     findings.append(Finding("--backend auto", chosen.name, chosen.reason))
     return findings
+
+
+def _library() -> Finding:
+    if library.is_there():
+        return Finding("compiled loops", "there", "reading and scoring on the processor")
+    if os.environ.get(library.OFF) == "0":
+        return Finding("compiled loops", "switched off", f"by {library.OFF}=0; several times slower", ok=None)
+    remedy = (
+        "install a C compiler (apt install gcc libc6-dev), then gputwas again; several times slower without"
+    )
+    return Finding("compiled loops", "missing", remedy, ok=None)
 
 
 def _package(name: str) -> Finding:

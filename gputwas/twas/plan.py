@@ -23,7 +23,6 @@ WINDOW_BYTES = 256_000_000  # dense matrices kept from one batch to the next
 MOST_COPIERS = 16  # threads that copy between the page cache and page-locked memory
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
-COMPILER_BYTES = 150_000_000  # Numba and its compiler
 ENTRY_BYTES = 96  # CSR entry in operator and tiles or products, temporaries while it is built included
 MODEL_BYTES = 80
 TRIANGLE_BYTES = 48  # entry of a group of quadratic forms: six arrays of eight bytes
@@ -167,8 +166,6 @@ def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
         + size.models * (MODEL_BYTES + results + block * PATTERN_BYTES)
         + min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
     )
-    if way == "tiled":
-        fixed += COMPILER_BYTES
     if way == "dense":
         fixed += WINDOW_BYTES
     if way == "padded":

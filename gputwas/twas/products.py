@@ -17,6 +17,7 @@ import numpy as np
 
 from gputwas.backends.choose import Backend
 from gputwas.errors import UsageError
+from gputwas.kernels import library
 from gputwas.twas.operator import ScoreOperator
 from gputwas.twas.variance import length_groups
 
@@ -75,7 +76,9 @@ def way_of_multiplying(backend: Backend, method: str = "auto") -> str:
 def way_of_scoring(backend: Backend, method: str = "auto") -> str:
     """How a whole run scores: "tiled" or "streamed" where CSR kernels of our own are, else as above."""
     way = way_of_multiplying(backend, method)
-    return {("numpy", "csr"): "tiled", ("cupy", "csr"): "streamed"}.get((backend.name, way), way)
+    if way == "csr" and backend.name == "cupy":
+        return "streamed"
+    return "tiled" if way == "csr" and library.is_there() else way
 
 
 def prepare_products(operator: ScoreOperator, backend: Backend, method: str = "auto") -> Numerators:

@@ -22,7 +22,7 @@ from gputwas.twas.products import way_of_multiplying, way_of_scoring
 from gputwas.twas.selection import Selection
 from gputwas.twas.spredixcan import Scorer, prepare_scorer
 from gputwas.twas.streams import StreamScorer
-from gputwas.twas.tiles import TileScorer
+from gputwas.twas.tiles import TileScorer, gene_order, genome_order
 
 __all__ = ["Results", "Scoring", "method_name", "ready_models", "settle_method"]
 
@@ -66,7 +66,10 @@ class Scoring:
         self._tiles: TileScorer | None = None
         self._streams: StreamScorer | None = None
         if plan.way == "tiled":
-            self._tiles = TileScorer(scorer.operator, chosen.n_variants, threads=plan.threads)
+            self._tiles = TileScorer(
+                scorer.operator, chosen.n_variants, threads=plan.threads,
+                orders=(genome_order(scorer.operator), gene_order(chosen.models)),
+            )  # fmt: skip
 
     def score(self, traits: Sequence[str], results: Results, pool: ThreadPoolExecutor) -> list[str]:
         """Score traits into the columns of the results; returns the key of each one's pattern."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,21 +37,24 @@ def test_pyarrow_does_without_pandas_until_somebody_asks_for_it() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", AFTERWARDS], check=True)
 
 
-COMPILED = """
-import sys
-from gputwas.cli.lean import without_blas
-without_blas()
+ONE_THREAD = """
+import os
+from gputwas.cli.lean import with_one_blas_thread
+with_one_blas_thread()
 import numpy as np
-from gputwas.stats.tail_counts import count_tails
-assert count_tails(np.ones((3, 1)), np.array([0.5]), np.array([1])).reached.tolist() == [[3]]
-assert "scipy.linalg" not in sys.modules, "Numba loaded SciPy's linear algebra"
-import scipy.linalg
-assert scipy.linalg.det(np.eye(2)) == 1.0
+assert np.linalg.det(np.eye(300)) == 1.0
+assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ.get("EXPECTED", "1")
+if "EXPECTED" not in os.environ and os.path.isdir("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == 1, "NumPy started threads"
 """
 
 
-def test_numba_does_without_blas_and_scipy_is_as_ever() -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", COMPILED], check=True)
+@pytest.mark.parametrize("chosen", [None, "3"])
+def test_numpy_starts_without_threads_unless_somebody_chose_otherwise(chosen: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    if chosen is not None:
+        environment |= {"OPENBLAS_NUM_THREADS": chosen, "EXPECTED": chosen}
+    subprocess.run([sys.executable, "-W", "error", "-c", ONE_THREAD], check=True, env=environment)
 
 
 DROPIN = """

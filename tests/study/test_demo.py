@@ -158,6 +158,22 @@ def test_doctor_names_what_is_there_and_how_to_get_the_rest() -> None:
     json.dumps([finding.remark for finding in findings.values()])
 
 
+def test_doctor_says_whether_the_loops_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gputwas.kernels import library
+
+    def found() -> tuple[str, bool | None]:
+        (finding,) = (one for one in examine() if one.name == "compiled loops")
+        return finding.state, finding.ok
+
+    if library.is_there():
+        assert found() == ("there", True)
+    monkeypatch.setenv(library.OFF, "0")
+    assert found() == ("switched off", None)
+    monkeypatch.delenv(library.OFF)
+    monkeypatch.setattr(library, "_path", lambda: None)
+    assert found() == ("missing", None)
+
+
 def test_doctor_says_how_to_get_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.metadata
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gputwas.errors import InputError, ResourceError, UsageError
+from gputwas.kernels import library
 from gputwas.stores.associations import AssociationStore, Status
 from gputwas.stores.models import ModelSet, read_models_store
 from gputwas.twas.associate import AssociateReport, AssociateSettings, associate
@@ -67,9 +68,14 @@ def assert_equals(store: AssociationStore, want: Associations, dtype: type = np.
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_store_equals_memory(case: tuple, tmp_path: Path, precision: str) -> None:
+@pytest.mark.parametrize("compiled", ["1", "0"], ids=["compiled", "without library"])
+def test_store_equals_memory(
+    case: tuple, tmp_path: Path, precision: str, compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(library.OFF, compiled)
     models, z, beta = case
     store, report = run(tmp_path, precision=precision)
+    assert report.plan.way == ("tiled" if library.is_there() else "csr")
     want = spredixcan(models, z, beta)
     assert {Status.OK, Status.NO_SNP_IN_GWAS, Status.NOT_IN_LD} <= set(want.status.ravel())
     assert_equals(store, want, np.dtype(precision).type)

@@ -22,7 +22,7 @@ from gputwas.twas.associate import AssociateSettings, associate
 
 folder, how = sys.argv[1], json.loads(sys.argv[2])
 settings = AssociateSettings(backend="numpy", block_size=2, workers=1)
-import gputwas.kernels.cpu  # noqa: E402  imported late by the run; before the fork it costs once
+import gputwas.kernels.tiles  # noqa: E402  imported late by the run; before the fork it costs once
 
 def run(out):
     associate(f"{folder}/models", f"{folder}/gwas", out, settings=settings)

@@ -27,8 +27,8 @@ PAPER = StudySize(
 
 def test_plan_of_the_whole_study_is_plausible() -> None:
     plan = make_plan(PAPER, 4 * 10**9, item_bytes=4, threads=4)
-    assert (plan.way, plan.threads) == ("tiled", 4) and 24 <= plan.width <= 32
-    assert 3 * 10**9 < plan.memory <= 4 * 10**9
+    assert (plan.way, plan.threads) == ("tiled", 4) and plan.width == 32
+    assert 10**9 < plan.memory <= 2.5 * 10**9
     assert plan.bytes_read == 3_935 * 1_300_000 * 8
     assert plan.bytes_written == 3_935 * 250_000 * 2 * 4
     text = plan.describe()
@@ -157,11 +157,9 @@ def middle_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", ["465MB", "2GB"])
-def test_peak_memory_is_what_the_plan_says(middle_size: Path, memory: str) -> None:
-    words = [sys.executable, "-W", "ignore", "-c", RUN, str(middle_size), memory]
+def test_peak_memory_is_what_the_plan_says(middle_size: Path) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", RUN, str(middle_size), "2GB"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
     planned, batch, patterns, peak = json.loads(done.stdout)
-    assert patterns == 64
-    assert (batch < 64) == (memory == "465MB")
+    assert (patterns, batch) == (64, 64)
     assert 0.3 * planned < peak < 1.3 * planned, f"planned {planned:,}, was {peak:,} with batches of {batch}"

@@ -1,0 +1,67 @@
+"""The C library is found, loaded, checked and done without."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gputwas.errors import ResourceError
+from gputwas.kernels import library
+from gputwas.kernels.library import INTEGER, REAL, addresses, array, filled, of_library
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler on this machine")
+def test_it_is_there_where_a_compiler_is() -> None:
+    assert library.is_there()
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.OFF, "0")
+    assert not library.is_there()
+
+
+def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(library, "_path", lambda: None)
+    library._loaded.cache_clear()
+    assert not library.is_there()
+    with pytest.raises(ResourceError, match="apt install gcc"):
+        of_library("quadratic_forms")()
+
+
+@pytest.mark.skipif(not library.is_there(), reason="gputwas was installed without a C compiler")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros(3, np.float32),
+        np.zeros((3, 1)),
+        np.zeros(6)[::2],
+        np.zeros(3, np.dtype(np.float64).newbyteorder()),
+        [0.0, 0.0, 0.0],
+    ],
+    ids=["type", "dimensions", "gaps", "byte order", "list"],
+)
+def test_arrays_of_another_kind_are_refused(wrong: object) -> None:
+    whole = array(np.int64)
+    forms = of_library(
+        "quadratic_forms", INTEGER, whole, array(np.float64), whole, array(np.float64), whole, REAL,
+        filled(np.float64),
+    )  # fmt: skip
+    none = np.zeros(1, np.int64)
+    forms(0, none, np.zeros(1), none, np.zeros(1), none, 0.0, np.zeros(1))
+    with pytest.raises(Exception, match="argument 3|argument 8"):
+        forms(0, none, wrong, none, np.zeros(1), none, 0.0, np.zeros(1))
+    read_only = np.zeros(1)
+    read_only.flags.writeable = False
+    with pytest.raises(Exception, match="argument 8"):
+        forms(0, none, np.zeros(1), none, np.zeros(1), none, 0.0, read_only)
+
+
+def test_only_contiguous_columns_of_their_type_have_an_address() -> None:
+    with pytest.raises(ValueError, match="contiguous float32"):
+        addresses([np.zeros(4)], np.float32)
+    with pytest.raises(ValueError, match="contiguous float32"):
+        addresses([np.zeros(8, np.float32)[::2]], np.float32)
+    assert addresses([None], np.float32).tolist() == [0]
