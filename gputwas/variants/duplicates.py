@@ -71,6 +71,8 @@ def resolve_duplicates(
 def _of_repeated(panel_index: npt.NDArray[np.integer], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Those rows whose variant has several: mostly few or none, so that only they need sorting."""
     variant = panel_index[rows].astype(np.intp)
+    if (variant[1:] > variant[:-1]).all():  # a file in the panel's order
+        return rows[:0]
     return rows[np.bincount(variant)[variant] > 1]
 
 

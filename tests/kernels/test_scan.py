@@ -27,12 +27,7 @@ void find_masks(const uint8_t *bytes, int64_t words, uint8_t separator, masks_t 
 }
 int can(void) { return %s; }
 """
-CAN = {
-    "portable": "1",
-    "sse2": "1",
-    "avx2": '__builtin_cpu_supports("avx2")',
-    "avx512": '__builtin_cpu_supports("avx512bw")',
-}
+CAN = {"portable": "1", "avx2": '__builtin_cpu_supports("avx2")'}
 
 
 def texts(names: list[bytes]) -> TextTable:
