@@ -41,6 +41,28 @@ INLINE int64_t digits_from(const text_t *text, int64_t at, int64_t stop, uint64_
     return at;
 }
 
+/* The same for digits of which there may well be more than eight: sixteen bytes are looked at, without a branch that
+   depends on how many of them are digits. */
+INLINE int64_t many_digits_from(const text_t *text, int64_t at, int64_t stop, uint64_t *value)
+{
+    if (at + 16 > text->size)
+        return digits_from(text, at, stop, value);
+    uint64_t word[2];
+    int count[2];
+    for (int i = 0; i < 2; i++) {
+        word[i] = word_at(text->bytes + at + 8 * i) ^ EVERY_BYTE(0x30);
+        const uint64_t others = ((word[i] + EVERY_BYTE(0x76)) | word[i]) & EVERY_BYTE(0x80);
+        count[i] = others ? lowest_bit(others) >> 3 : 8;
+    }
+    count[1] = count[0] == 8 ? count[1] : 0;
+    for (int i = 0; i < 2; i++) {
+        const int half = 32 - 4 * count[i]; /* of the shift, which is 64 where there is no digit */
+        *value = *value * tens[count[i]] + eight_digits(word[i] << half << half);
+    }
+    at += count[0] + count[1];
+    return count[1] == 8 ? digits_from(text, at, stop, value) : at;
+}
+
 /* The exponent that begins at `at`; returns where it ends, -1 if there is none. */
 INLINE int64_t exponent_from(const text_t *text, int64_t at, int64_t stop, int64_t *scale)
 {
@@ -68,7 +90,7 @@ INLINE double number_at(const text_t *text, int64_t at, int64_t stop)
         return NAN;
     if (end < stop && text->bytes[end] == '.') {
         at = end + 1;
-        end = digits_from(text, at, stop, &value);
+        end = many_digits_from(text, at, stop, &value);
         if (end == at)
             return NAN;
         scale = at - end;
@@ -81,5 +103,5 @@ INLINE double number_at(const text_t *text, int64_t at, int64_t stop)
     double size = (double)value;
     if (value && scale)
         size = scale > 0 ? size * powers[scale] : size / powers[-scale];
-    return negative ? -size : size;
+    return copysign(size, 0.5 - negative); /* no branch: signs come as they like */
 }

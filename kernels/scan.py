@@ -31,6 +31,7 @@ Bytes = npt.NDArray[np.uint8]
 
 _i4, _i8, _f8, _u1, _u8 = np.int32, np.int64, np.float64, np.uint8, np.uint64
 _WINDOW = 64 * 128  # as in masks.h: bytes that are gone through at a time
+_SPARE = 64  # places behind the last one that may be written over
 _MOST_CHROMOSOMES = 256
 _LINES, _PICKED, _NAMES, _ROWS, _MALFORMED, _KEPT, _CHECKS = range(7)  # as in scan.c: state_t
 
@@ -126,7 +127,7 @@ class LineScan:
         self._spans = np.array(self.columns.spans, np.int64).reshape(-1, 2)
         self._state = np.zeros(7, np.int64)
         self._names = np.zeros(_MOST_CHROMOSOMES, np.uint64)
-        self._places = np.empty(_WINDOW + self.columns.width + 1, np.int32)
+        self._places = np.empty(_WINDOW + self.columns.width + 1 + _SPARE, np.int32)
         self._room: tuple[Array, ...] = ()
 
     @property
