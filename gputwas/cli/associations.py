@@ -85,12 +85,10 @@ def associate(
     """
     import logging
 
-    from gputwas.cli.lean import without_blas, without_pandas
+    from gputwas.cli.lean import without_pandas
     from gputwas.errors import UsageError
 
     without_pandas()
-    if backend in ("auto", "numpy"):
-        without_blas()
     from gputwas.twas.associate import AssociateSettings
     from gputwas.twas.associate import associate as run
 
@@ -150,9 +148,11 @@ def fdr(
 
         gputwas fdr associations --family tissue --count-only
     """
-    from gputwas.cli.lean import without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, with_ufuncs_alone, without_pandas
 
+    with_one_blas_thread()
     without_pandas()
+    with_ufuncs_alone()
     from gputwas.study.correct import correct
 
     result = correct(
