@@ -1,7 +1,8 @@
 /* LD triangles of models out of those of a covariance file; see ld.py for the arguments.
 
    In: packed upper triangles gene by gene, and which entry of a model each of their SNPs is. Out: the triangles of the
-   models, turned to the panel's alleles, and w' Gamma w. One pass over the values; 8 bytes read and 8 written for each. */
+   models, turned to the panel's alleles, and w' Gamma w. One pass over the values, 8 bytes read and 8 written for
+   each. */
 #include "cpu.h"
 
 /* The first of entries begin .. end - 1 whose SNP is `snp`, or -1. */

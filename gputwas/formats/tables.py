@@ -67,7 +67,9 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 def _write_parquet(table: pa.Table, path: str) -> None:
     """Write Parquet that is read back with plain columns where the table has dictionary columns.
 
-    That a table in memory shares its texts is of no use to a reader, yet by itself the writer notes it.
+    That a table in memory shares its texts is of no use to a reader, yet by itself the writer notes it. Where
+    some columns share their values, the writer is spared the search for others that might, and statistics of
+    texts, which cost as much as all the rest.
     """
     from pyarrow import parquet
 
@@ -77,7 +79,12 @@ def _write_parquet(table: pa.Table, path: str) -> None:
     )
     note = {b"ARROW:schema": base64.b64encode(plain.serialize().to_pybytes())}
     table = table.replace_schema_metadata({**(plain.metadata or {}), **note})
-    parquet.write_table(table, path, compression="zstd", write_statistics=True, store_schema=False)
+    coded = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    others = [name for name in table.column_names if name not in coded]
+    parquet.write_table(
+        table, path, compression="zstd", store_schema=False,
+        use_dictionary=coded or True, write_statistics=others if coded else True,
+    )  # fmt: skip
 
 
 def _check_columns(table: pa.Table, path: str) -> None:
