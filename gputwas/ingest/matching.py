@@ -311,4 +311,4 @@ def where(reader: Reader) -> str:
 
 
 def _float(column: pa.ChunkedArray) -> Float:
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan), dtype=np.float64)
+    return np.asarray(column.cast(pa.float64()), dtype=np.float64)  # null becomes NaN

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.errors import InputError
+from gputwas.kernels import library
+from gputwas.kernels.texts import TextTable
 from gputwas.stores.hashing import ContentHash
 
 __all__ = ["PANEL_COLUMNS", "PanelMap", "check_panel", "map_panel", "panel_digest"]
@@ -59,12 +61,23 @@ def check_panel(panel: pa.Table) -> None:
             "a variant of the panel has equal alleles",
             found=f"{panel['variant_id'][first].as_py()} {panel['effect_allele'][first].as_py()}",
         )
-    if len(panel["variant_id"].unique()) == panel.num_rows:
+    if _all_differ(panel["variant_id"]):
         return  # which spares the joining of identifiers and alleles
     counts = pc.value_counts(_keys(panel)).flatten()
     if len(counts[0]) < panel.num_rows:
         repeated = counts[0].filter(pc.greater(counts[1], 1))[0].as_py()
         raise InputError("a variant is twice in the panel", found=repeated.replace(_SEPARATOR, " "))
+
+
+def _all_differ(ids: pa.ChunkedArray) -> bool:
+    """Whether no identifier, of which none is null, is there twice."""
+    if not library.is_there() or not len(ids):
+        return len(ids.unique()) == len(ids)
+    texts = ids.cast(pa.large_string()).combine_chunks()
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64, len(texts) + 1, texts.offset * 8)
+    text = np.frombuffer(data or b"\0", np.uint8)
+    return TextTable.of(text, ends, np.ones(len(texts), dtype=bool)).repeats == 0
 
 
 def panel_digest(panel: pa.Table) -> str:

@@ -192,6 +192,8 @@ def best_candidates(rows: _Rows, reason: npt.NDArray[np.uint8]) -> _Rows:
     -------
     int64 (different rows,): positions of the chosen pairs, ascending.
     """
+    if (rows[1:] > rows[:-1]).all():  # mostly no row has several pairs
+        return np.arange(len(rows))
     order = np.lexsort((reason, rows))
     first = np.ones(len(order), bool)
     first[1:] = rows[order][1:] != rows[order][:-1]

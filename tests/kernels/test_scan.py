@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gputwas.kernels
+from gputwas.kernels import library
 from gputwas.kernels.scan import Columns, LineScan, copy_cells, read_numbers
 from gputwas.kernels.texts import TextTable
 
@@ -41,23 +42,35 @@ def texts(names: list[bytes]) -> TextTable:
     )
 
 
+def compiled(folder: Path, sources: list[Path], *flags: str) -> ctypes.CDLL:
+    """A library of its own."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+    command = [compiler, "-std=gnu11", "-O2", "-Wno-psabi", "-shared", "-fPIC", *flags, "-I", str(SOURCES)]
+    done = subprocess.run([*command, "-o", str(folder / "m.so"), *map(str, sources)], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"not for this processor: {done.stderr.decode().splitlines()[0]}")
+    return ctypes.CDLL(str(folder / "m.so"))
+
+
 @pytest.fixture(scope="module", params=list(CAN))
 def masks_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The masks of one generation of processors, compiled alone."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler")
     folder = tmp_path_factory.mktemp("masks")
     (folder / "m.c").write_text(MASKS % (request.param, CAN[request.param]))
     flags = ["-DPORTABLE_MASKS"] if request.param == "portable" else []
-    command = [compiler, "-std=gnu11", "-O2", "-shared", "-fPIC", *flags, "-I", str(SOURCES)]
-    done = subprocess.run([*command, "-o", str(folder / "m.so"), str(folder / "m.c")], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"not for this processor: {done.stderr.decode().splitlines()[0]}")
-    loaded = ctypes.CDLL(str(folder / "m.so"))
+    loaded = compiled(folder, [folder / "m.c"], *flags)
     if not loaded.can():
         pytest.skip("this processor has no such instructions")
     return loaded
+
+
+@pytest.fixture(scope="module")
+def portable(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The scan as it is on processors that are not known."""
+    sources = [SOURCES / "scan.c", SOURCES / "texts.c"]
+    return compiled(tmp_path_factory.mktemp("portable"), sources, "-DPORTABLE_MASKS")
 
 
 @settings(deadline=None)
@@ -190,6 +203,18 @@ def test_lines_are_found_as_plain_python_finds_them(block, ids: list[bytes]) -> 
     if expected is not None and columns.chromosome >= 0:
         names = [int(word).to_bytes(8, "little").rstrip(b"\0") for word in scan.names]
         assert names == expected.chromosomes
+
+
+@settings(deadline=None, max_examples=30)
+@given(blocks(), st.lists(st.sampled_from(IDS), unique=True))
+def test_the_portable_way_finds_the_same(portable: ctypes.CDLL, block, ids: list[bytes]) -> None:
+    data, separator, columns = block
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "_loaded", lambda: portable)
+        scan = assert_found(data, separator, columns, texts(ids), by_hand(data, separator, columns, set(ids)))
+    other = LineScan(columns, texts(ids))
+    other.block(np.frombuffer(data, np.uint8), separator[0])
+    assert scan.mark.tolist() == other.mark.tolist() and scan.names.tolist() == other.names.tolist()
 
 
 @settings(deadline=None)

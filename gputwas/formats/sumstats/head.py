@@ -10,6 +10,8 @@ import csv
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from gputwas.errors import InputError
 
 __all__ = ["Head", "cells_of", "line_ends", "read_head"]
@@ -55,7 +57,7 @@ def cells_of(line: str, delimiter: str, quoted: bool = False) -> list[str]:
 
 def line_ends(data: bytes) -> list[int]:
     """Return the positions behind each newline of `data`, and its length if it does not end with one."""
-    ends = [match.end() for match in re.finditer(rb"\n", data)]
+    ends = (np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1).tolist()
     return ends if ends and ends[-1] == len(data) else [*ends, len(data)]
 
 
@@ -190,11 +192,9 @@ def _completed(names: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _lines(start: bytes, begin: int, ends: list[int]) -> list[str]:
-    lines = []
-    for end in ends:
-        lines.append(start[begin:end].decode("utf-8", "replace").rstrip("\r\n"))
-        begin = end
-    return lines
+    text = start[begin : ends[-1] if ends else begin].decode("utf-8", "replace")
+    lines = text.split("\n")[: len(ends)]
+    return [line.rstrip("\r\n") for line in lines] if "\r" in text else lines
 
 
 def _header_line(lines: list[str], path: str) -> int:

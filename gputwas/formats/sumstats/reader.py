@@ -92,10 +92,14 @@ class SumstatsReader:
         """What says which variant a row is about, of up to 1,000 first rows: columns as in the batches."""
         source = self._sources[0]
         header = list(source.layout.header) or list(source.head.names if source.head else ())
-        columns = {
-            role: pa.array([row[header.index(name)] for row in source.sample], pa.string())
+        places = {
+            role: header.index(name)
             for role, name in source.layout.columns.items()
             if role in _NAMING and name in header
+        }
+        columns = {
+            role: pa.array([row[place] for row in source.sample], pa.string())
+            for role, place in places.items()
         }
         canonical = replace(self._canonical(source), counts=Counts(), keep=None, roles=frozenset(IDENTITY))
         return canonical.batch(RawBlock(columns, lambda row: row + 1, 0))

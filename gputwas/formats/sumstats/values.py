@@ -113,13 +113,15 @@ def _finite(values: pa.Array, parity: bool) -> pa.Array:
     return pc.if_else(bad, pa.scalar(None, pa.float64()), values)
 
 
+_BOUNDED = ("p", "nlog10_p", "se", "odds_ratio")
+
+
 def check(role: str, numbers: pa.Array, raw: pa.Array, cells: Cells) -> None:
     """Refuse values that cannot be of their role; nulls pass."""
-    if not len(numbers) - numbers.null_count:
+    if role not in _BOUNDED or not len(numbers) - numbers.null_count:
         return
-    span = pc.min_max(numbers).as_py()
-    low, high = span["min"], span["max"]
-    name = cells.column
+    values, name = numbers.to_numpy(zero_copy_only=False), cells.column
+    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
     if role == "p" and (low < 0 or high > 1):
         remedy = f"If the column holds -log10 p, say so: --column nlog10_p={name}."
         raise cells.error("p is outside [0, 1]", _first_row(numbers, 0, 1), raw, "a p-value", remedy)
