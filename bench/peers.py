@@ -91,7 +91,7 @@ def versions(programs: Programs) -> dict[str, dict[str, str]]:
     common = ["numpy", "scipy", "pandas"]
     beside = programs.gputwas.parent / "python"
     python = beside if beside.is_file() else Path(sys.executable)
-    found = {"gputwas": _packages(python, ["gputwas", *common, "pyarrow", "isal", "numba", "cupy-cuda13x"])}
+    found = {"gputwas": _packages(python, ["gputwas", *common, "pyarrow", "isal", "cupy-cuda13x"])}
     if programs.metaxcan:
         found["MetaXcan"] = _packages(programs.metaxcan_python, common)
         code = "import metax; print(metax.__version__)"

@@ -1,7 +1,8 @@
 /* LD triangles of models out of those of a covariance file; see ld.py for the arguments.
 
    In: packed upper triangles gene by gene, and the names of their SNPs and of the models'. Out: the triangles of the
-   models, turned to the panel's alleles, and w' Gamma w. One pass over the values; 8 bytes read and 8 written for each. */
+   models, turned to the panel's alleles, and w' Gamma w. One pass over the values, 8 bytes read and 8 written for
+   each. */
 #include "words.h"
 
 /* Texts one after the other, and where each begins, and the end. */

@@ -66,10 +66,14 @@ def of_library(name: str, *arguments: Any, returns: Any = None) -> Callable[...,
     returns : its type; None for a function without an answer.
     """
 
+    @functools.cache
+    def function() -> Callable[..., Any]:
+        found = _loaded()[name]
+        found.argtypes, found.restype = arguments, returns
+        return found
+
     def call(*values: Any) -> Any:
-        function = _loaded()[name]
-        function.argtypes, function.restype = arguments, returns
-        return function(*values)
+        return function()(*values)
 
     return call
 

@@ -19,8 +19,8 @@ typedef struct {
     int64_t rows, columns, step;
 } matrix_t;
 
-/* Asks for the values that will be counted AHEAD of here. Past the end of the matrix this asks in vain, for it is a hint
-   that reads nothing. */
+/* Asks for the values that will be counted AHEAD of here. Past the end of the matrix this asks in vain, for it is a
+   hint that reads nothing. */
 INLINE void fetch_ahead(const void *values, int64_t bytes)
 {
     const uintptr_t from = (uintptr_t)values + AHEAD;
@@ -66,7 +66,7 @@ INLINE void fetch_ahead(const void *values, int64_t bytes)
         for (int64_t i = first; i < first + count; i++) {                                                              \
             row[found] = (int32_t)i;                                                                                   \
             value[found] = values[i];                                                                                  \
-            found += values[i] >= level || values[i] <= -level;                                                        \
+            found += (REAL)fabs(values[i]) >= level;                                                                   \
         }                                                                                                              \
         return found;                                                                                                  \
     }                                                                                                                  \

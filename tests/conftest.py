@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from gputwas.backends.choose import Backend, choose_backend
 from gputwas.errors import ResourceError
+from gputwas.kernels import library
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -75,7 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked gpu skips without a working CUDA device, or fails if GPUTWAS_REQUIRE_GPU is 1."""
+    """A test marked gpu skips without a working CUDA device, or fails if GPUTWAS_REQUIRE_GPU is 1.
+
+    One marked library skips without the C library; where there is a compiler, another test misses it.
+    """
+    if item.get_closest_marker("library") is not None and not library.is_there():
+        pytest.skip("the C library was not compiled, or is switched off")
     if item.get_closest_marker("gpu") is None:
         return
     try:

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.analyses.findings import STUDY, TISSUE, Found, decoded, look_up
 from gputwas.analyses.survivors import Selection, find_survivors
@@ -66,7 +65,7 @@ class SignificantAssociations:
     @property
     def n_tests(self) -> int:
         """Number of tests in all families together."""
-        return int(pc.sum(self.families["n_tests"]).as_py() or 0)
+        return int(self.families["n_tests"].to_numpy().sum())
 
 
 def adjust(
@@ -112,8 +111,8 @@ def adjust(
         )
     families_table = pa.table({
         "family": pa.array(chosen.family_names, pa.string()),
-        "n_tests": found.n_tests,
-        "n_significant": found.n_significant,
+        "n_tests": pa.array(found.n_tests.tolist(), pa.int64()),  # an array of NumPy would load numpy.ma
+        "n_significant": pa.array(found.n_significant.tolist(), pa.int64()),
     })  # fmt: skip
     log.info("%s of %s tests significant", f"{found.model.size:,}", f"{found.n_tests.sum():,}")
     return SignificantAssociations(
@@ -146,6 +145,8 @@ def _select(
             f"no family is called {family!r}; there are {known}. Any column of the traits can be one: "
             "give it in the manifest of `gputwas gwas import`"
         )
+    import pyarrow.compute as pc  # which takes as long to load as a small store to read
+
     values = store.traits[family].cast(pa.string()).combine_chunks().fill_null(NO_VALUE)
     used = np.concatenate([block * store.block_size + places[block] for block in places])
     present = values.take(pa.array(used)).unique()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import ndtri
 
 from gputwas.errors import UsageError
 
@@ -52,6 +51,8 @@ class HeritabilityRule:
     @property
     def threshold(self) -> float:
         """h2 / h2_se must be above this."""
+        from scipy.special import ndtri
+
         return float(-ndtri(self.alpha / self.sides))
 
     def describe(self) -> str:

@@ -150,10 +150,11 @@ def fdr(
 
         gputwas fdr associations --family tissue --count-only
     """
-    from gputwas.cli.lean import with_one_blas_thread, without_pandas
+    from gputwas.cli.lean import with_one_blas_thread, with_ufuncs_alone, without_pandas
 
     with_one_blas_thread()
     without_pandas()
+    with_ufuncs_alone()
     from gputwas.study.correct import correct
 
     result = correct(

@@ -108,14 +108,14 @@ def _usage_error(error: Exception) -> int | None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows on standard output: aligned on a terminal, plain tab-separated anywhere else."""
-    from rich.console import Console
-    from rich.table import Table
-
     lines = [list(row) for row in rows]
     if not sys.stdout.isatty():
         for line in ([*columns], *lines):
             sys.stdout.write("\t".join("" if value is None else str(value) for value in line) + "\n")
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for i, name in enumerate(columns):
         numeric = lines and all(line[i] is None or isinstance(line[i], int | float) for line in lines)

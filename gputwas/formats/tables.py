@@ -9,18 +9,22 @@ import base64
 import contextlib
 import gzip
 import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.errors import UsageError
+from gputwas.executors.choose import available_cores
 from gputwas.files import atomic_path, check_target
 
 __all__ = ["TABLE_SUFFIXES", "check_table_path", "write_table"]
 
 ROWS_AT_A_TIME = 65_536
+MOST_THREADS = 8
 TABLE_SUFFIXES = (".tsv", ".tsv.gz", ".csv", ".csv.gz", ".parquet")
 
 
@@ -63,7 +67,9 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 def _write_parquet(table: pa.Table, path: str) -> None:
     """Write Parquet that is read back with plain columns where the table has dictionary columns.
 
-    That a table in memory shares its texts is of no use to a reader, yet by itself the writer notes it.
+    That a table in memory shares its texts is of no use to a reader, yet by itself the writer notes it. Where
+    some columns share their values, the writer is spared the search for others that might, and statistics of
+    texts, which cost as much as all the rest.
     """
     from pyarrow import parquet
 
@@ -73,7 +79,12 @@ def _write_parquet(table: pa.Table, path: str) -> None:
     )
     note = {b"ARROW:schema": base64.b64encode(plain.serialize().to_pybytes())}
     table = table.replace_schema_metadata({**(plain.metadata or {}), **note})
-    parquet.write_table(table, path, compression="zstd", write_statistics=True, store_schema=False)
+    coded = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    others = [name for name in table.column_names if name not in coded]
+    parquet.write_table(
+        table, path, compression="zstd", store_schema=False,
+        use_dictionary=coded or True, write_statistics=others if coded else True,
+    )  # fmt: skip
 
 
 def _check_columns(table: pa.Table, path: str) -> None:
@@ -94,12 +105,27 @@ def _write_text(table: pa.Table, path: str, suffix: str) -> None:
             file = cast(BinaryIO, stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)))
         names = pa.array(table.column_names, pa.string())
         file.write(separator.join(_quoted(names, separator).to_pylist()).encode() + b"\n")
+        for text in _texts(table, separator):
+            file.write(text)
+
+
+def _texts(table: pa.Table, separator: str) -> Iterator[memoryview]:
+    """The text of the rows, some at a time; made side by side in threads, few of them ahead of the writer."""
+    threads = min(available_cores(), MOST_THREADS)
+    waiting: deque[Future[memoryview]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         for batch in table.to_batches(max_chunksize=ROWS_AT_A_TIME):
-            file.write(_lines(batch, separator))
+            waiting.append(pool.submit(_lines, batch, separator))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _lines(batch: pa.RecordBatch, separator: str) -> memoryview:
     """The text of some rows."""
+    import pyarrow.compute as pc
+
     cells = [_cells(column, separator) for column in batch.columns]
     *first, last = cells
     ended = pc.binary_join_element_wise(last, pa.scalar(""), pa.scalar("\n"))
@@ -111,18 +137,23 @@ def _lines(batch: pa.RecordBatch, separator: str) -> memoryview:
 
 def _cells(column: pa.Array, separator: str) -> pa.Array:
     """A column as strings: numbers with all their digits, NA where there is no value."""
+    import pyarrow.compute as pc
+
     if pa.types.is_boolean(column.type):
         column = pc.if_else(column, "True", "False")
     elif pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     elif pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        texts = _cells(column.dictionary, separator)  # each text is quoted once
+        return pc.fill_null(texts.take(column.indices), "NA")
     texts = column if pa.types.is_string(column.type) else pc.cast(column, pa.string())
     return pc.fill_null(texts if pa.types.is_primitive(column.type) else _quoted(texts, separator), "NA")
 
 
 def _quoted(texts: pa.Array, separator: str) -> pa.Array:
     """Texts in quotation marks where they hold the separator, a quotation mark or the end of a line."""
+    import pyarrow.compute as pc
+
     special = pc.match_substring_regex(texts, f'[{separator}"\n\r]')
     if not pc.any(special).as_py():
         return texts

@@ -8,6 +8,7 @@ works on -log10 p (`nlog10_p_from_z`); the plain p is for people to read.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -54,9 +55,7 @@ def z_from_nlog10_p(nlog10_p: Array) -> Array:
     """
     xp = array_namespace(nlog10_p)
     host = np.asarray(nlog10_p, dtype=np.float64)
-    from scipy.special import ndtri_exp
-
-    return xp.asarray(-ndtri_exp(-host * LN10 - LN2))
+    return xp.asarray(-_of_scipy("ndtri_exp")(-host * LN10 - LN2))
 
 
 def chi2_median() -> float:
@@ -80,9 +79,7 @@ def genomic_inflation(z: Array) -> float:
 def _special(xp: Any, name: str) -> Callable[[Array], Array]:
     """A special function of the array library at hand; on the host where the library has none."""
     if xp is numpy_namespace:
-        import scipy.special
-
-        return getattr(scipy.special, name)
+        return _of_scipy(name)
     from array_api_compat import is_cupy_namespace, is_jax_namespace
 
     if is_jax_namespace(xp):
@@ -93,7 +90,13 @@ def _special(xp: Any, name: str) -> Callable[[Array], Array]:
         import cupyx.scipy.special
 
         return getattr(cupyx.scipy.special, name)
-    import scipy.special
-
-    on_host = getattr(scipy.special, name)
+    on_host = _of_scipy(name)
     return lambda values: xp.asarray(on_host(np.asarray(values)))
+
+
+def _of_scipy(name: str) -> Callable[[Array], Array]:
+    """A function of scipy.special; of its compiled part alone where a command has loaded only that."""
+    alone = sys.modules.get("scipy.special._ufuncs")
+    if "scipy.special" in sys.modules or not hasattr(alone, name):
+        import scipy.special as alone  # type: ignore[no-redef]
+    return getattr(alone, name)

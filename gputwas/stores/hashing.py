@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from gputwas.errors import InputError
@@ -111,6 +110,8 @@ class ContentHash:
             raise TypeError(f"column {name!r} of type {column.type} has no content hash")
 
     def _add_strings(self, name: str, column: pa.ChunkedArray) -> None:
+        import pyarrow.compute as pc  # which takes as long to load as all stores
+
         filled = column.fill_null("")
         self.add_array(name, _numpy(pc.binary_length(filled)))
         for chunk in filled.chunks:

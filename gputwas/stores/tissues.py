@@ -5,7 +5,8 @@ In: a table with a column `tissue`. Out: slices of its rows.
 
 from __future__ import annotations
 
-import numpy as np
+from bisect import bisect_left
+
 import pyarrow as pa
 
 __all__ = ["tissue_slices"]
@@ -21,10 +22,15 @@ def tissue_slices(models: pa.Table) -> dict[str, slice]:
     """
     if models.num_rows == 0:
         return {}
-    coded = models["tissue"].combine_chunks().dictionary_encode()
-    starts = np.flatnonzero(np.diff(coded.indices.to_numpy(), prepend=-1)).tolist()
-    stops = [*starts[1:], models.num_rows]
-    names = coded.take(pa.array(starts)).to_pylist()
-    if len(set(names)) < len(names):
-        raise ValueError("the models of a tissue are not contiguous")
-    return {name: slice(start, stop) for name, start, stop in zip(names, starts, stops, strict=True)}
+    column = models["tissue"].combine_chunks()
+    slices: dict[str, slice] = {}
+    start = 0
+    while start < len(column):
+        name = column[start]
+        stop = bisect_left(range(len(column)), 1, lo=start + 1, key=lambda row: column[row] != name)
+        whole = column.slice(start, stop - start).equals(pa.repeat(name, stop - start))
+        if not whole or name.as_py() in slices:
+            raise ValueError("the models of a tissue are not contiguous")
+        slices[name.as_py()] = slice(start, stop)
+        start = stop
+    return slices

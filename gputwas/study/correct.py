@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtr
-
 from gputwas.analyses.fdr import SignificantAssociations, adjust
 from gputwas.analyses.heritability import HeritabilityRule, heritable_traits
 from gputwas.errors import InputError, UsageError
@@ -90,6 +88,8 @@ def _heritable(
 ) -> list[str]:
     rule = HeritabilityRule(keep_unknown=keep_unknown)
     if h2_z is not None:
+        from scipy.special import ndtr
+
         rule = HeritabilityRule(alpha=float(ndtr(-h2_z)), keep_unknown=keep_unknown)
     outcome = heritable_traits(store.traits, rule)
     log.info(

@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pyarrow import parquet
 
+from gputwas.cli import lean
+from tests.model_sets import random_gwas, random_model_set
+from tests.small_stores import write_gwas, write_models
 from tests.study.small_gwas import (
     FLAGS,
     HEADER,
@@ -55,6 +60,70 @@ def test_numpy_starts_without_threads_unless_somebody_chose_otherwise(chosen: st
     if chosen is not None:
         environment |= {"OPENBLAS_NUM_THREADS": chosen, "EXPECTED": chosen}
     subprocess.run([sys.executable, "-W", "error", "-c", ONE_THREAD], check=True, env=environment)
+
+
+UFUNCS = """
+import sys
+from gputwas.cli.lean import with_ufuncs_alone
+with_ufuncs_alone()
+import numpy as np
+from gputwas.stats.normal import nlog10_p_from_z, z_from_nlog10_p
+z = np.linspace(0.0, 60.0, 1001)
+p, back = nlog10_p_from_z(z), z_from_nlog10_p(np.arange(400.0))
+assert "scipy.special" not in sys.modules and "numpy.f2py" not in sys.modules, "all of it was loaded"
+import scipy.special
+assert "log_ndtr" in dir(scipy.special) and scipy.special.logsumexp([0.0]) == 0.0
+assert (p == -(np.log(2.0) + scipy.special.log_ndtr(-z)) / np.log(10.0) + 0.0).all()
+assert (nlog10_p_from_z(z) == p).all() and (z_from_nlog10_p(np.arange(400.0)) == back).all()
+with_ufuncs_alone()
+assert sys.modules["scipy.special"] is scipy.special
+"""
+
+
+def test_functions_of_scipy_come_alone_and_the_package_is_as_ever() -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", UFUNCS], check=True)
+
+
+def test_scipy_made_otherwise_is_loaded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "scipy.special", raising=False)
+    monkeypatch.setattr(lean, "import_module", import_of_nothing)
+    lean.with_ufuncs_alone()
+    assert "scipy.special" not in sys.modules
+
+
+def import_of_nothing(name: str) -> None:
+    raise ImportError(name)
+
+
+LOADED = """
+import sys
+from gputwas.cli.main import main
+code = main(sys.argv[1:])
+heavy = {"pandas", "numba", "matplotlib", "duckdb", "rich", "scipy.special", "scipy.linalg", "numpy.f2py"}
+print("loaded:", " ".join(sorted(heavy & set(sys.modules))))
+sys.exit(code)
+"""
+
+
+def test_associate_and_fdr_load_no_heavy_module(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    models = write_models(tmp_path / "models", random_model_set(rng))
+    write_gwas(tmp_path / "gwas", models.panel, *random_gwas(rng, 3, models.panel.num_rows, 0.1))
+    stores = [f"--{name}={tmp_path / name}" for name in ("models", "gwas")]
+    associations = str(tmp_path / "associations")
+    for words, allowed in (
+        (
+            ["associate", *stores, "--out", associations, "--backend", "numpy"],
+            {"scipy.special", "numpy.f2py"},
+        ),
+        (["fdr", associations, "--alpha", "1", "--out", str(tmp_path / "all.parquet")], set()),
+        (["fdr", associations, "--family", "trait", "--count-only"], set()),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True
+        )
+        assert set(done.stdout.rpartition("loaded:")[2].split()) <= allowed, done.stdout
+    assert parquet.read_table(tmp_path / "all.parquet").num_rows > 0
 
 
 DROPIN = """

@@ -103,6 +103,7 @@ def test_several_alleles_at_one_position_are_told_apart(tmp_path: Path) -> None:
     assert found.counts == {"matched": 2, "swapped": 1, "allele_mismatch": 2}
 
 
+@pytest.mark.library
 def test_every_file_after_the_first_is_read_by_its_numbers(tmp_path: Path, monkeypatch) -> None:
     """Lines that are blank or malformed do not shift what is taken from later files."""
     begun = []

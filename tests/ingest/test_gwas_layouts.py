@@ -18,6 +18,8 @@ from gputwas.ingest.layouts import KnownLayouts
 from gputwas.ingest.trait import ROLES_USED, PanelFilter, PanelIndex, TraitStatistics, read_trait
 from tests.web import patience, serving
 
+pytestmark = pytest.mark.library
+
 HEADER = "chr rsid pos a1 a2 beta se pval(-log10)"
 ROWS = 600
 

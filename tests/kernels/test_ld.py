@@ -13,7 +13,6 @@ from gputwas.kernels import ld, library
 from gputwas.kernels.triangles import Names
 
 SWITCH = "GPUTWAS_COMPILED"
-needs_library = pytest.mark.skipif(not library.is_there(), reason="the library was not compiled")
 
 
 @st.composite
@@ -54,7 +53,7 @@ def entries_of(study: dict[str, Any]) -> np.ndarray:
     return ld.find_entries(model, sizes, coded, of_genes, offsets, entry_snps, names(SNPS))
 
 
-@needs_library
+@pytest.mark.library
 def test_a_gene_that_names_a_snp_twice_is_found() -> None:
     sizes = np.array([2, 0, 3])
     assert not ld.names_twice(sizes, names(["rs1", "rs2", "rs1", "rs22", "rs2"]))
@@ -77,7 +76,7 @@ def results(study: dict[str, Any]) -> tuple[Any, ...]:
     return found, order, n_listed, out, var_g, np.array(negative)
 
 
-@needs_library
+@pytest.mark.library
 @given(studies())
 def test_same_as_the_twin(study: dict[str, Any]) -> None:
     for array in study.values():

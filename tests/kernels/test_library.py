@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gputwas.kernels.library import INTEGER, REAL, addresses, array, filled, of_
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler on this machine")
+@pytest.mark.skipif(os.environ.get(library.OFF) == "0", reason="switched off")
 def test_it_is_there_where_a_compiler_is() -> None:
     assert library.is_there()
 
@@ -31,7 +33,7 @@ def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp
         of_library("quadratic_forms")()
 
 
-@pytest.mark.skipif(not library.is_there(), reason="gputwas was installed without a C compiler")
+@pytest.mark.library
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -51,7 +53,7 @@ def test_arrays_of_another_kind_are_refused(wrong: object) -> None:
     )  # fmt: skip
     none = np.zeros(1, np.int64)
     forms(0, none, np.zeros(1), none, np.zeros(1), none, 0.0, np.zeros(1))
-    with pytest.raises(Exception, match="argument 3|argument 8"):
+    with pytest.raises(Exception, match=r"argument (3|8)"):
         forms(0, none, wrong, none, np.zeros(1), none, 0.0, np.zeros(1))
     read_only = np.zeros(1)
     read_only.flags.writeable = False

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gputwas.kernels import library, tails
+from gputwas.kernels import tails
 
 SWITCH = "GPUTWAS_COMPILED"
 LEVELS = [0.0, 0.5, 1.0, 1.5, 1.75, 2.5, np.inf, np.inf]
-needs_library = pytest.mark.skipif(not library.is_there(), reason="the library was not compiled")
 
 
 @st.composite
@@ -44,7 +43,7 @@ def counted(z: np.ndarray, columns: np.ndarray, wanted: np.ndarray, room: int) -
     return counts, *(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-@needs_library
+@pytest.mark.library
 @given(matrices(), st.data())
 def test_counts_as_the_twin_does(z: np.ndarray, data: st.DataObject) -> None:
     columns = np.array(data.draw(st.lists(st.integers(0, z.shape[1] - 1), min_size=1, max_size=6)))

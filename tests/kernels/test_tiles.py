@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gputwas.kernels import library, tiles
+from gputwas.kernels import tiles
 from gputwas.kernels.twins import padded_gather
 
-pytestmark = pytest.mark.skipif(not library.is_there(), reason="gputwas was installed without a C compiler")
+pytestmark = pytest.mark.library
 
 
 def columns(rng: np.random.Generator, traits: int, variants: int) -> tuple[np.ndarray, np.ndarray]:

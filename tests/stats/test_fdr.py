@@ -32,7 +32,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def by_definition(nlog10_p: np.ndarray, m: int) -> np.ndarray:
     """min(1, min over j >= i of m p_(j) / j), one test at a time."""
     out = np.full(nlog10_p.shape, np.nan)
-    p = np.sort(10.0 ** -nlog10_p[~np.isnan(nlog10_p)])
+    # value by value, as below: NumPy's power of a whole array may differ in the last digit
+    p = np.sort([10.0**-value for value in nlog10_p[~np.isnan(nlog10_p)]])
     for place, value in enumerate(nlog10_p):
         if not np.isnan(value):
             later = [m * p[j - 1] / j for j in range(1, p.size + 1) if p[j - 1] >= 10.0**-value]

@@ -133,6 +133,7 @@ def plan_of(tmp_path: Path, budget: int) -> Plan:
     return make_plan(size, budget, item_bytes=4, threads=2)
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("batch", [1, 2, 6])
 def test_memory_budget_changes_no_bit(case: tuple, tmp_path: Path, batch: int) -> None:
     run(tmp_path, "whole")
@@ -180,6 +181,7 @@ def test_subset_of_traits_and_tissues_has_the_same_values(case: tuple, tmp_path:
     assert_equals(store, spredixcan(models.subset(["Tissue_0", "Tissue_2"]), z[[1, 5]], beta[[1, 5]]))
 
 
+@pytest.mark.library
 def test_traits_without_effects_among_others(case: tuple, tmp_path: Path) -> None:
     models, z, beta = case
     write_gwas(tmp_path / "mixed", models.panel, z, beta, without_effect=["trait_01", "trait_03"])

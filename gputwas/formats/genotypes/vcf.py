@@ -20,7 +20,7 @@ from gputwas.errors import InputError
 from gputwas.formats.genotypes.panel import GenotypePanel, check_file, load
 from gputwas.formats.genotypes.records import record_table, rows_of_records
 from gputwas.formats.genotypes.samples import Wanted, keep
-from gputwas.formats.sumstats.bgzf import is_bgzf
+from gputwas.formats.sumstats.gzip_starts import is_bgzf
 
 __all__ = ["VcfGenotypes"]
 

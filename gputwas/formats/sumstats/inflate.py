@@ -18,7 +18,8 @@ from typing import Any, cast
 import numpy as np
 
 from gputwas.errors import InputError
-from gputwas.formats.sumstats.bgzf import BgzfReader, Chain, gzip_reader, is_bgzf
+from gputwas.formats.sumstats.gzip_starts import has_many_members, is_bgzf, likely_start, stated_start
+from gputwas.formats.sumstats.members import Chain, MemberReader, gzip_reader
 from gputwas.formats.sumstats.sources import SourceError, SourceFile, SourceStream, as_source
 
 __all__ = ["BLOCK_BYTES", "Block", "blocks", "compression_of", "read_start"]
@@ -89,7 +90,7 @@ def _first_bytes(file: SourceFile, size: int) -> bytes:
 def _decompressor(stream: SourceStream, compression: str, threads: int) -> Any:
     """Something with `readinto`, `close`; for plain files the stream itself."""
     if compression == "gzip":
-        return _GzipStream(stream, threads)
+        return _gzip(stream, threads)
     if compression == "zstd":
         import pyarrow as pa
 
@@ -105,22 +106,17 @@ def _decompressor(stream: SourceStream, compression: str, threads: int) -> Any:
     return stream
 
 
-class _GzipStream:
-    """Gzip with any number of members; BGZF by several threads if there may be more than one."""
-
-    def __init__(self, stream: SourceStream, threads: int) -> None:
-        self._reader: Any
-        start = stream.read(64) if threads > 1 else b""
-        raw = Chain(start, stream) if start else stream
-        self.piece = _PIECE
-        if is_bgzf(start):
-            self._reader, self.piece = BgzfReader(raw, threads), BLOCK_BYTES
-        else:
-            self._reader = gzip_reader(raw)
-        self.readinto = self._reader.readinto
-
-    def close(self) -> None:
-        self._reader.close()
+def _gzip(stream: SourceStream, threads: int) -> Any:
+    """Read gzip; by several threads if there may be, and are members for them."""
+    if threads < 2:
+        return gzip_reader(stream)
+    start = stream.read(64)
+    raw = Chain(start, stream)
+    if is_bgzf(start):
+        return MemberReader(raw, threads, stated_start)
+    if has_many_members(stream):
+        return MemberReader(raw, threads, likely_start)
+    return gzip_reader(raw)
 
 
 def _broken(path: str, compression: str, error: BaseException, done: int) -> InputError:
@@ -162,7 +158,7 @@ def blocks(
 
     Parameters
     ----------
-    threads : that may inflate at once, where the compression allows it (BGZF).
+    threads : that may inflate at once, where the compression allows it (gzip of many members, as bgzip's).
     numbered : count lines; otherwise every block has the `first_line` that was given.
 
     Notes
@@ -199,10 +195,9 @@ class _Text:
     def fill(self, buffer: memoryview, seen: Callable[[int, int], None] | None = None) -> int:
         """Fill a buffer as far as the file goes; `seen` is told of every part (start, end) at once."""
         filled = 0
-        piece = getattr(self._stream, "piece", _PIECE)
         while filled < len(buffer):
             try:
-                count = int(self._stream.readinto(buffer[filled : filled + piece]) or 0)
+                count = int(self._stream.readinto(buffer[filled : filled + _PIECE]) or 0)
             except Exception as error:  # isal and lzma raise errors of their own kinds
                 raise self._explained(error) from error
             if not count:

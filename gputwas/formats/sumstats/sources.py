@@ -211,7 +211,13 @@ class SourceStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """Of a local file; OSError for a URL."""
+        return self._raw.fileno()
+
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        if self.failure is not None:  # patience with a server has been at its end once
+            raise self.failure
         view = memoryview(buffer).cast("B")
         try:
             count = self._raw.readinto(view) or 0
