@@ -325,6 +325,17 @@ def test_unusual_files_are_left_to_the_ordinary_way(tmp_path: Path, text: str, o
     assert reader is not None and reader.kind is None and reader.trails is None
 
 
+def test_without_the_compiled_library_files_are_read_the_ordinary_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "1.txt", rows_of(50))
+    scanned = outcome(path, Scanning(PANEL))
+    monkeypatch.setenv("GPUTWAS_COMPILED", "0")
+    reader = reader_of(path, Scanning(PANEL))
+    assert repr(outcome(path, Scanning(PANEL))) == repr(scanned)
+    assert list(reader) and reader.kind is None and reader.trails is None
+
+
 def test_a_block_with_more_than_ascii_is_left_to_the_ordinary_way(tmp_path: Path) -> None:
     path = tmp_path / "1.txt"
     path.write_text(f"{BIG40}\n01 rs1 5 A G 1 2 3\n01 rs1 5 é G 1 2 3\n", encoding="utf-8")

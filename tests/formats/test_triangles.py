@@ -117,6 +117,14 @@ def test_not_utf8_is_left_to_the_ordinary_way(tmp_path: Path) -> None:
     assert read_triangles(path) is None
 
 
+def test_without_the_compiled_library_all_is_left_to_the_ordinary_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, HEADER + TRIANGLE)
+    monkeypatch.setenv("GPUTWAS_COMPILED", "0")
+    assert read_triangles(path) is None and len(read_covariances(path).values) == 3
+
+
 def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no column VALUE"):
         read_triangles(write(tmp_path, "GENE RSID1 RSID2 COV\n" + TRIANGLE))
