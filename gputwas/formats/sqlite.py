@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from types import SimpleNamespace
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -135,16 +134,8 @@ def _split(joined: str, count: int) -> pa.Array | None:
     """The `count` strings that were joined, or None if one of them holds the separator itself."""
     if not count:
         return pa.nulls(0, pa.string())
-    data = np.frombuffer(joined.encode(), np.uint8)
-    is_separator = data == ord(_SEPARATOR)
-    ends = np.flatnonzero(is_separator)
-    if len(ends) != count - 1:
-        return None
-    offsets = np.zeros(count + 1, np.int32)  # SQLite makes no string of more than 2**31 bytes
-    offsets[1:-1] = ends - np.arange(count - 1)
-    offsets[-1] = len(data) - (count - 1)
-    kept = np.ascontiguousarray(data[~is_separator])
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(kept))
+    strings = pc.split_pattern(pa.array([joined], pa.string()), _SEPARATOR).values
+    return strings if len(strings) == count else None
 
 
 def as_text(values: Sequence | pa.Array) -> pa.Array:
