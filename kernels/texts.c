@@ -1,5 +1,6 @@
-/* Fills a table of texts, and looks texts up in it. In: texts as bytes, one after the other, and where each begins. Out:
-   the table's arrays; pairs of a text and one of the table that is equal. See texts.py for the arguments. */
+/* Fills a table of texts, looks texts up in it, and numbers texts. In: texts as bytes, one after the other, and where
+   each begins. Out: the table's arrays; pairs of a text and one of the table that is equal; a number for each text,
+   the same for equal ones. See texts.py for the arguments. */
 #include "texts.h"
 
 /* Texts are put in from the last to the first, so that the first of those that are equal comes to stand in the slot. */
@@ -50,4 +51,35 @@ int64_t find_texts(int64_t words, const uint64_t *present, int64_t slots, const 
             pairs++;
         }
     return pairs;
+}
+
+/* Numbers texts in the order in which different ones first appear; `first` are the texts that do. Returns how many.
+   Hashes are made some texts ahead, so that their slots are fetched in the meantime. */
+int64_t number_texts(int64_t count, const uint8_t *bytes, int64_t size, const int64_t *ends, int64_t slots,
+                     uint64_t *slot, int32_t *numbers, int64_t *first)
+{
+    enum { AHEAD = 32 };
+    const table_t table = {NULL, slot, bytes, ends, 0, (uint64_t)slots - 1};
+    const text_t text = {bytes, size};
+    uint64_t hashes[AHEAD];
+    int64_t different = 0;
+    for (int64_t begin = 0; begin < count; begin += AHEAD) {
+        const int64_t here = count - begin < AHEAD ? count - begin : AHEAD;
+        for (int64_t i = 0; i < here; i++) {
+            hashes[i] = hash_text(&text, ends[begin + i], ends[begin + i + 1]);
+            __builtin_prefetch(slot + (hashes[i] & table.last_slot));
+        }
+        for (int64_t i = begin; i < begin + here; i++) {
+            const uint64_t h = hashes[i - begin];
+            const uint64_t at = slot_of(&table, bytes + ends[i], ends[i + 1] - ends[i], h);
+            if (slot[at]) {
+                numbers[i] = numbers[(uint32_t)slot[at] - 1];
+                continue;
+            }
+            slot[at] = h >> 32 << 32 | (uint64_t)(i + 1);
+            numbers[i] = (int32_t)different;
+            first[different++] = i;
+        }
+    }
+    return different;
 }

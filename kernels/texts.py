@@ -1,7 +1,7 @@
 """A table of texts that many others are looked up in, see texts.c.
 
 In: texts as bytes, one after the other, and where each begins. Out: a `TextTable`, and pairs of a text and
-one of the table that is equal.
+one of the table that is equal; or numbers for texts, the same for equal ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gputwas.kernels.library import INTEGER, array, filled, of_library
 
-__all__ = ["NO_TEXTS", "TextTable"]
+__all__ = ["NO_TEXTS", "TextTable", "number_texts"]
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -32,6 +32,27 @@ _find_texts = of_library(
     "find_texts", INTEGER, array(_u8), INTEGER, array(_u8), array(_u1), array(_i8), array(_i4), INTEGER,
     array(_u1), INTEGER, array(_i8), INTEGER, filled(_i8), filled(_i8), returns=INTEGER,
 )  # fmt: skip
+_number_texts = of_library(
+    "number_texts", INTEGER, array(_u1), INTEGER, array(_i8), INTEGER, filled(_u8), filled(_i4), filled(_i8),
+    returns=INTEGER,
+)  # fmt: skip
+
+
+def number_texts(text: Bytes, ends: Numbers) -> tuple[npt.NDArray[np.int32], Numbers]:
+    """Number texts, given as to `TextTable`, in the order in which different ones first appear.
+
+    Returns
+    -------
+    int32 (texts,), the same number for equal texts; int64 (numbers,), the first text of each.
+    """
+    _check(text, ends)
+    count = len(ends) - 1
+    if count > _MOST:
+        raise ValueError(f"{count} texts, at most {_MOST}")
+    slots = np.zeros(_power_of_two(count * _SLOTS_PER_TEXT), _u8)
+    numbers, first = np.empty(count, _i4), np.empty(count, _i8)
+    different = _number_texts(count, text, len(text), ends, len(slots), slots, numbers, first)
+    return numbers, first[:different]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.formats.predictdb import TissueModels
+from gputwas.variants.text_numbers import number_texts
 
 __all__ = ["TissueEntries", "tissue_entries"]
 
@@ -70,9 +71,9 @@ def tissue_entries(source: TissueModels) -> TissueEntries:
         )
         left_out["gene not in table extra"] = gene.null_count
         weights, gene = weights.filter(gene.is_valid()), gene.drop_null()
-    coded = weights["variant_id"].combine_chunks().dictionary_encode()
-    snp = coded.indices.to_numpy(zero_copy_only=False)
-    kept = _last_rows(gene.to_numpy(zero_copy_only=False), snp, len(coded.dictionary))
+    every_id = weights["variant_id"].combine_chunks()
+    snp, first = number_texts(every_id)
+    kept = _last_rows(gene.to_numpy(zero_copy_only=False), snp, len(first))
     if len(kept) < len(snp):
         left_out["SNP listed again in its gene"] = len(snp) - len(kept)
     model_of_gene, has_weights = _number(gene.to_numpy(zero_copy_only=False)[kept], genes.num_rows)
@@ -81,8 +82,8 @@ def tissue_entries(source: TissueModels) -> TissueEntries:
         path=source.path,
         genes=genes.filter(pa.array(has_weights)).combine_chunks(),
         model=model_of_gene,
-        ids=coded.dictionary,
-        snp=snp[kept].astype(np.int32),
+        ids=every_id.take(pa.array(first)),
+        snp=snp[kept],
         effect=weights["effect_allele"].take(pa.array(kept)).combine_chunks(),
         other=weights["other_allele"].take(pa.array(kept)).combine_chunks(),
         weights=weights["weight"].to_numpy()[kept].astype(np.float64),

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from gputwas.ingest.models_entries import TissueEntries
 from gputwas.variants.identifiers import places_of
+from gputwas.variants.text_numbers import number_texts
 
 __all__ = ["JoinedPanel", "join_panel"]
 
@@ -52,8 +53,8 @@ def join_panel(tissues: Sequence[TissueEntries], chromosomes: Sequence[pa.Array]
         _distinct(entries, chromosome) for entries, chromosome in zip(tissues, chromosomes, strict=True)
     ]
     every = pa.concat_tables([table for table, _ in locals_]).combine_chunks()
-    ids, _ = _codes(every["variant_id"].chunks)
-    alleles, n_alleles = _codes([*every["effect_allele"].chunks, *every["other_allele"].chunks])
+    ids, _ = _numbers(every["variant_id"].chunks)
+    alleles, n_alleles = _numbers([*every["effect_allele"].chunks, *every["other_allele"].chunks])
     effect, other = alleles[: len(ids)], alleles[len(ids) :]
     pair = np.minimum(effect, other) * n_alleles + np.maximum(effect, other)
     _, pairs = np.unique(pair, return_inverse=True)
@@ -77,7 +78,7 @@ def join_panel(tissues: Sequence[TissueEntries], chromosomes: Sequence[pa.Array]
 
 def _distinct(entries: TissueEntries, chromosome: pa.Array) -> tuple[pa.Table, np.ndarray]:
     """Variants of a tissue in order of first appearance, oriented as in its models; where each entry is."""
-    alleles, n_alleles = _codes([entries.effect, entries.other])
+    alleles, n_alleles = _numbers([entries.effect, entries.other])
     effect, other = alleles[: len(entries.snp)], alleles[len(entries.snp) :]
     key = (entries.snp.astype(np.int64) * n_alleles + effect) * n_alleles + other
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
@@ -96,13 +97,10 @@ def _distinct(entries: TissueEntries, chromosome: pa.Array) -> tuple[pa.Table, n
     return table, place[inverse]
 
 
-def _codes(chunks: Sequence[pa.Array]) -> tuple[np.ndarray, int]:
-    """Chunks one after the other as int64 codes of one vocabulary, and its size (at least 1)."""
-    if not sum(map(len, chunks)):
-        return np.empty(0, np.int64), 1
-    unified = pa.chunked_array(chunks, pa.string()).dictionary_encode().unify_dictionaries()
-    codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in unified.chunks]
-    return np.concatenate(codes).astype(np.int64), len(unified.chunk(0).dictionary)
+def _numbers(chunks: Sequence[pa.Array]) -> tuple[np.ndarray, int]:
+    """Texts of all chunks as int64 numbers, the same for equal ones, and how many there are (at least 1)."""
+    numbers, first = number_texts(pa.concat_arrays(chunks) if chunks else pa.nulls(0, pa.string()))
+    return numbers.astype(np.int64), max(len(first), 1)
 
 
 def _placed(table: pa.Table, first: np.ndarray) -> tuple[pa.Table, np.ndarray]:
