@@ -26,6 +26,7 @@ from gputwas.ingest.models_ld import TissueLD, tissue_ld, triangles_ld, unit_ld
 from gputwas.ingest.models_panel import join_panel
 from gputwas.ingest.models_report import ImportReport, TissueReport
 from gputwas.progress import progress
+from gputwas.stores.arrow import joined
 from gputwas.stores.models import ModelSet
 from gputwas.variants.identifiers import style_of
 
@@ -274,11 +275,11 @@ def _assemble(
         panel=panel,
         models=pa.concat_tables(map(_models_table, tissues, places, packed)).combine_chunks(),
         offsets=_offsets(sizes),
-        variants=np.concatenate([r[ld.order] for r, ld in zip(rows, packed, strict=True)]),
-        weights=np.concatenate(weights),
+        variants=joined([r[ld.order] for r, ld in zip(rows, packed, strict=True)]),
+        weights=joined(weights),
         n_in_ld=n_in_ld,
         ld_offsets=_offsets(triangles),
-        ld=np.concatenate([ld.ld for ld in packed]),
+        ld=joined([ld.ld for ld in packed]),
     )
 
 

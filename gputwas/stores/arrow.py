@@ -23,6 +23,7 @@ from gputwas.files import atomic_path
 __all__ = [
     "array_view",
     "float_columns",
+    "joined",
     "matrix_view",
     "open_batch",
     "open_matrix",
@@ -72,6 +73,14 @@ def padded_matrix(rows: int, columns: int, dtype: npt.DTypeLike) -> np.ndarray:
     padded = np.empty((columns, wide), dtype=dtype)
     padded[:, rows:] = 0
     return padded[:, :rows].T
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays of one type one after the other, laid out so that `write_arrays` takes them without a copy."""
+    rows, dtype = sum(map(len, parts)), parts[0].dtype
+    whole = np.empty(-(-rows * dtype.itemsize // _ALIGNMENT) * _ALIGNMENT // dtype.itemsize, dtype)
+    whole[rows:] = 0
+    return np.concatenate(parts, out=whole[:rows])
 
 
 def float_columns(matrix: np.ndarray) -> list[pa.Array]:

@@ -13,6 +13,7 @@ from gputwas.stores import arrow
 from gputwas.stores.arrow import (
     array_view,
     float_columns,
+    joined,
     matrix_view,
     open_batch,
     open_table,
@@ -172,3 +173,13 @@ def test_matrix_of_another_writer_or_a_damaged_file(tmp_path: Path) -> None:
             arrow.open_matrix(tmp_path / "t.arrow", ["a", "b"], 5)
     with pytest.raises(InputError, match="missing"):
         arrow.open_matrix(tmp_path / "none.arrow", ["a"], 5)
+
+
+def test_joined_arrays_are_written_without_a_copy(tmp_path: Path) -> None:
+    parts = [np.arange(3.0), np.empty(0), np.arange(70.0)]
+    whole = joined(parts)
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert np.shares_memory(array_view(arrow._padded(whole)), whole)
+    write_arrays(tmp_path / "whole.arrow", {"x": whole})
+    write_arrays(tmp_path / "copy.arrow", {"x": np.concatenate(parts)})
+    assert (tmp_path / "whole.arrow").read_bytes() == (tmp_path / "copy.arrow").read_bytes()
