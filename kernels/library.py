@@ -64,11 +64,21 @@ def of_library(name: str, *arguments: Any, returns: Any = None) -> Callable[...,
     ----------
     name : as in the C source. arguments : `array`, `filled`, `INTEGER`, `REAL` or `ADDRESS` for each.
     returns : its type; None for a function without an answer.
+
+    Raises
+    ------
+    ResourceError : at the call, where the library is missing or is not of this version.
     """
 
     @functools.cache
     def function() -> Callable[..., Any]:
-        found = _loaded()[name]
+        try:
+            found = _loaded()[name]
+        except AttributeError:
+            problem = (
+                f"the compiled part of gputwas is of another version, it has no {name}; install gputwas again"
+            )
+            raise ResourceError(problem) from None
         found.argtypes, found.restype = arguments, returns
         return found
 

@@ -34,6 +34,12 @@ def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.library
+def test_a_library_of_another_version_is_told() -> None:
+    with pytest.raises(ResourceError, match="another version, it has no nothing_of_the_kind"):
+        of_library("nothing_of_the_kind")()
+
+
+@pytest.mark.library
 @pytest.mark.parametrize(
     "wrong",
     [
