@@ -99,31 +99,69 @@ class ContentHash:
         if pa.types.is_null(column.type):
             self.add_text(f"{name} null")
             return
-        self.add_array(f"{name} is null", _numpy(column.is_null()))
+        nulls = _nulls(column)
+        self.add_array(f"{name} is null", nulls)
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            self._add_strings(name, column.cast(pa.large_string()))
+            self._add_strings(name, column, nulls)
         elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            self.add_array(name, _numpy(column.fill_null(0)))
+            self.add_array(name, np.where(nulls, 0, _values(column)).astype(_dtype(column), copy=False))
         elif pa.types.is_boolean(column.type):
-            self.add_array(name, _numpy(column.fill_null(False)))
+            self.add_array(name, column.fill_null(False).to_numpy())
         else:
             raise TypeError(f"column {name!r} of type {column.type} has no content hash")
 
-    def _add_strings(self, name: str, column: pa.ChunkedArray) -> None:
-        import pyarrow.compute as pc  # which takes as long to load as all stores
-
-        filled = column.fill_null("")
-        self.add_array(name, _numpy(pc.binary_length(filled)))
-        for chunk in filled.chunks:
-            if len(chunk) == 0:
-                continue
-            _, offset_buffer, data = chunk.buffers()
-            offsets = np.frombuffer(offset_buffer, dtype=np.int64)[
-                chunk.offset : chunk.offset + len(chunk) + 1
-            ]
-            if offsets[-1] > offsets[0]:
-                self._state.update(memoryview(data)[offsets[0] : offsets[-1]])
+    def _add_strings(self, name: str, column: pa.ChunkedArray, nulls: np.ndarray) -> None:
+        """The length of each, 0 of a null, and all their bytes."""
+        lengths = _lengths(column)
+        if lengths[nulls].any():  # bytes that nobody sees
+            column = column.fill_null("")
+            lengths = _lengths(column)
+        self.add_array(name, lengths)
+        for chunk in column.chunks:
+            ends = _ends(chunk)
+            if ends[-1] > ends[0]:
+                self._state.update(memoryview(chunk.buffers()[2])[ends[0] : ends[-1]])
 
 
-def _numpy(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy()
+# Arrow's own functions for these load pyarrow.compute, which takes longer than the hashing of most tables.
+
+
+def _dtype(column: pa.ChunkedArray) -> np.dtype:
+    return np.dtype(column.type.to_pandas_dtype())
+
+
+def _nulls(column: pa.ChunkedArray) -> np.ndarray:
+    """Which values are missing, bool (rows,)."""
+    found = np.zeros(len(column), dtype=bool)
+    begin = 0
+    for chunk in column.chunks:
+        if chunk.null_count:
+            bits = np.unpackbits(np.frombuffer(chunk.buffers()[0], np.uint8), bitorder="little")
+            found[begin : begin + len(chunk)] = bits[chunk.offset : chunk.offset + len(chunk)] == 0
+        begin += len(chunk)
+    return found
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    """Numbers (rows,); those that are missing say nothing."""
+    dtype = _dtype(column)
+    chunks = [
+        np.frombuffer(chunk.buffers()[1], dtype, len(chunk), chunk.offset * dtype.itemsize)
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate([np.empty(0, dtype), *chunks])
+
+
+def _lengths(column: pa.ChunkedArray) -> np.ndarray:
+    """Bytes of each string, int64 (rows,)."""
+    return np.concatenate([np.empty(0, np.int64), *(np.diff(_ends(chunk)) for chunk in column.chunks)])
+
+
+def _ends(chunk: pa.Array) -> np.ndarray:
+    """Where each string of a chunk begins in its bytes, and the end."""
+    if not len(chunk):
+        return np.zeros(1, np.int64)
+    dtype = np.dtype(np.int64 if pa.types.is_large_string(chunk.type) else np.int32)
+    ends = np.frombuffer(chunk.buffers()[1], dtype, len(chunk) + 1, chunk.offset * dtype.itemsize)
+    return ends.astype(np.int64, copy=False)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gputwas.errors import InputError
 from gputwas.kernels import library
@@ -49,6 +48,8 @@ def check_panel(panel: pa.Table) -> None:
     InputError
         Naming the first offending variant.
     """
+    import pyarrow.compute as pc  # which takes longer to load than most panels to compare
+
     for name in PANEL_COLUMNS:
         if name not in panel.column_names:
             raise InputError("the panel lacks a column", column=name, found=", ".join(panel.column_names))
@@ -90,6 +91,8 @@ def map_panel(store_panel: pa.Table, model_panel: pa.Table) -> PanelMap:
 
     A strand is not guessed: a variant whose alleles are the complement is another variant here.
     """
+    import pyarrow.compute as pc
+
     index = pc.index_in(_keys(model_panel), value_set=_keys(store_panel))
     rows = index.fill_null(-1).to_numpy().astype(np.int32, copy=False)
     found = rows >= 0
@@ -101,6 +104,8 @@ def map_panel(store_panel: pa.Table, model_panel: pa.Table) -> PanelMap:
 
 
 def _keys(panel: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
     effect, other = panel["effect_allele"], panel["other_allele"]
     pieces = (panel["variant_id"], pc.min_element_wise(effect, other), pc.max_element_wise(effect, other))
     long = [piece.cast(pa.large_string()) for piece in pieces]  # all keys together may pass 2 GiB

@@ -105,7 +105,7 @@ def prepare_scorer(
     full = np.full(operator.n_models, np.nan)
     filled = np.flatnonzero(operator.lengths > 0)
     full[filled] = quadratic_forms(operator, operator.weights, filled, backend, compiled=compiled)
-    in_ld = np.asarray(model_set.models.column("n_snps_in_cov").is_valid())
+    in_ld = ~np.isnan(model_set.models.column("n_snps_in_cov").to_numpy().astype(np.float64))  # null is NaN
     return Scorer(
         operator, prepare_products(operator, backend, method), full, in_ld, backend, method, compiled
     )

@@ -15,6 +15,7 @@ import numpy as np
 from gputwas.kernels import tiles as kernel
 from gputwas.stores.models import ModelSet
 from gputwas.twas.operator import ScoreOperator
+from gputwas.variants.text_numbers import number_texts
 
 __all__ = ["WIDTH", "TileScorer", "bytes_per_trait", "gene_order", "genome_order", "rows_in_order"]
 
@@ -114,7 +115,7 @@ def gene_order(models: ModelSet) -> np.ndarray:
     Where identifiers tell no place, the panel is in no order that would keep the tissues of a gene together,
     nor neighbouring genes; but the files of the tissues list genes in the same order, whichever that is.
     """
-    gene = models.models["gene"].combine_chunks().dictionary_encode().indices.to_numpy()
+    gene, _ = number_texts(models.models["gene"].combine_chunks())
     place = np.empty(gene.size)
     for tissue in models.tissues:
         rows = models.tissue_slice(tissue)
