@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--whole",
         action="store_true",
-        help=f"all {PAPER_TRAITS:,} traits, only with the files dropped from the page cache, which few machines "
-        "can hold them in; into results of their own",
+        help=f"all {PAPER_TRAITS:,} traits, only with the files dropped from the page cache, in which few "
+        "machines can hold them; into results of their own",
     )
 
 

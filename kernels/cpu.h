@@ -1,6 +1,9 @@
 /* What all C sources for the processor share: words for arrays, and one body compiled for several processors. */
 #pragma once
 
+/* Changes whenever the arguments of any function do, or a number that a Python module knows as well. */
+#define LIBRARY_VERSION 1
+
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -17,21 +17,35 @@ typedef float floats __attribute__((vector_size(4 * QUAD)));
 typedef int32_t bits __attribute__((vector_size(4 * QUAD)));
 typedef double doubles __attribute__((vector_size(8 * QUAD)));
 
+/* The most lines that any one model has SNPs in. seen (lines of the panel): scratch, all -1. */
+int64_t most_lines(int64_t models, const int64_t *offsets, const int32_t *variants, int64_t *seen)
+{
+    int64_t most = 0;
+    for (int64_t model = 0; model < models; model++) {
+        int64_t lines = 0;
+        for (int64_t entry = offsets[model]; entry < offsets[model + 1]; entry++) {
+            lines += seen[variants[entry] / LINE] != model;
+            seen[variants[entry] / LINE] = model;
+        }
+        most = lines > most ? lines : most;
+    }
+    return most;
+}
+
 /* Plans which lines enter the window, in which order, before which model, and where every entry's variant then is.
 
-   offsets (models + 1), variants (entries): CSR in the order in which models will be scored. lines: of the window, a
-   power of two, no fewer than the longest model has SNPs. entered (lines of the panel): scratch, all INT64_MIN.
+   offsets (models + 1), variants (entries): CSR in the order in which models will be scored. most: lines of one model.
+   lines: of the window, a power of two, more than that. entered (lines of the panel): scratch, all INT64_MIN.
    fills (entries at most): out, line of the panel; until (models): out, how many lines must be in before a model;
    places (entries): out, row of the window. Returns the number of fills. */
-int64_t plan_window(int64_t models, const int64_t *offsets, const int32_t *variants, int64_t lines, int64_t *entered,
-                    int32_t *fills, int64_t *until, int32_t *places)
+int64_t plan_window(int64_t models, const int64_t *offsets, const int32_t *variants, int64_t most, int64_t lines,
+                    int64_t *entered, int32_t *fills, int64_t *until, int32_t *places)
 {
     int64_t filled = 0;
     for (int64_t model = 0; model < models; model++) {
-        const int64_t begin = offsets[model], end = offsets[model + 1];
         /* A line that this model's own fills could push out counts as gone already. */
-        const int64_t oldest = filled + (end - begin) - lines;
-        for (int64_t entry = begin; entry < end; entry++) {
+        const int64_t oldest = filled + most - lines;
+        for (int64_t entry = offsets[model]; entry < offsets[model + 1]; entry++) {
             const int32_t line = variants[entry] / LINE;
             if (entered[line] < oldest) {
                 fills[filled] = line;
@@ -110,7 +124,10 @@ INLINE void fill_quad(const sizes_t *n, const float *const *z, const float *cons
 INLINE void fill_line(const sizes_t *n, const float *const *z, const float *const *beta, int64_t line, float *rows)
 {
     for (int64_t quad = 0; quad < n->lanes; quad += QUAD)
-        fill_quad(n, z + quad, beta + quad, line * LINE, n->width - quad, rows + quad);
+        if (quad < n->width)
+            fill_quad(n, z + quad, beta + quad, line * LINE, n->width - quad, rows + quad);
+        else /* of the window the lanes without a trait */
+            fill_quad(n, NULL, NULL, 0, 0, rows + quad);
 }
 
 /* The last line, where the columns end before it does: through copies that are long enough. */

@@ -16,6 +16,8 @@ from types import ModuleType
 
 __all__ = ["with_one_blas_thread", "with_plain_memory", "with_ufuncs_alone", "without_pandas"]
 
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
 
 class _Hidden:
     """Finds a module to be absent while it is on `sys.meta_path`."""
@@ -57,10 +59,15 @@ def with_one_blas_thread() -> None:
     """Let OpenBLAS start without threads, for a command that multiplies no matrices.
 
     They begin with NumPy and wait for work spinning, which costs 0.1 s of processor time. What a person has
-    chosen stays.
+    chosen stays. Processes begun later are not told: they may have matrices to multiply.
     """
-    if "numpy" not in sys.modules:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "numpy" in sys.modules or BLAS_THREADS in os.environ:
+        return
+    os.environ[BLAS_THREADS] = "1"
+    try:
+        import_module("numpy")  # OpenBLAS looks when it is loaded
+    finally:
+        del os.environ[BLAS_THREADS]
 
 
 def with_ufuncs_alone() -> None:

@@ -63,10 +63,8 @@ def _library() -> Finding:
         return Finding("compiled loops", "there", "reading and scoring on the processor")
     if os.environ.get(library.OFF) == "0":
         return Finding("compiled loops", "switched off", f"by {library.OFF}=0; several times slower", ok=None)
-    remedy = (
-        "install a C compiler (apt install gcc libc6-dev), then gputwas again; several times slower without"
-    )
-    return Finding("compiled loops", "missing", remedy, ok=None)
+    remark = f"it {library.problem()}: several times slower; {library.REMEDY}"
+    return Finding("compiled loops", "missing", remark, ok=None)
 
 
 def _package(name: str) -> Finding:

@@ -23,6 +23,7 @@ WINDOW_BYTES = 256_000_000  # dense matrices kept from one batch to the next
 MOST_COPIERS = 16  # threads that copy between the page cache and page-locked memory
 BLOCK_SIZE = 128  # traits in one file of the association store
 INTERPRETER_BYTES = 200_000_000  # Python with NumPy, SciPy and Arrow loaded
+WINDOW_BYTES_OF_THREAD = 4 << 20  # of a tile, for models that have SNPs in up to 512 lines of 16 variants
 ENTRY_BYTES = 96  # CSR entry in operator and tiles or products, temporaries while it is built included
 MODEL_BYTES = 80
 TRIANGLE_BYTES = 48  # entry of a group of quadratic forms: six arrays of eight bytes
@@ -119,7 +120,7 @@ def make_plan(
     """
     block = max(1, min(block_size, size.traits))
     threads = max(1, min(threads, block)) if way == "tiled" else 1
-    fixed = _fixed_bytes(size, block, item_bytes, way)
+    fixed = _fixed_bytes(size, block, item_bytes, way, threads)
     per_trait = _bytes_per_trait(size, item_bytes, way)
     most = {"tiled": tiles.WIDTH * threads, "streamed": streams.WIDTH}.get(way, block)
     most = min(most, block)
@@ -155,7 +156,7 @@ def _bytes_per_trait(size: StudySize, item_bytes: int, way: str) -> int:
     return size.variants * (4 + 4 + 1 + 8 + 8) + size.largest_tissue * SCORE_BYTES
 
 
-def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
+def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str, threads: int) -> int:
     """What a run holds however few traits it scores at once."""
     results = block * 2 * item_bytes
     if size.traits > block:
@@ -166,6 +167,8 @@ def _fixed_bytes(size: StudySize, block: int, item_bytes: int, way: str) -> int:
         + size.models * (MODEL_BYTES + results + block * PATTERN_BYTES)
         + min(size.triangles, MOST_TRIANGLE_ENTRIES) * TRIANGLE_BYTES
     )
+    if way == "tiled":
+        fixed += threads * WINDOW_BYTES_OF_THREAD
     if way == "dense":
         fixed += WINDOW_BYTES
     if way == "padded":

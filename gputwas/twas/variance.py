@@ -101,8 +101,7 @@ def quadratic_forms(
     ----------
     operator : the models; values : (entries,) float64 u in the operator's SNP order.
     models : (n,) int64 model numbers.
-    compiled : on NumPy, use the processor's own kernel: ten times faster, but its compiler takes a moment
-        and memory to load, which one tissue is not worth. Its sums differ in the last bits.
+    compiled : on NumPy, use the processor's own kernel: ten times faster. Its sums differ in the last bits.
 
     Returns
     -------

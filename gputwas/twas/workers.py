@@ -23,6 +23,7 @@ from gputwas.stores.hashing import hash_file
 from gputwas.stores.manifest import MANIFEST_NAME
 from gputwas.twas.blocks import BlockRun
 from gputwas.twas.plan import Plan
+from gputwas.twas.products import way_of_scoring
 from gputwas.twas.scoring import method_name, ready_models, settle_method
 from gputwas.twas.selection import Selection, select
 from gputwas.twas.settings import AssociateSettings, SetUp, plan_selection
@@ -171,6 +172,12 @@ def _score_block(job: _Job) -> int:
 
 def _run(job: _Job, store: AssociationStore) -> tuple[BlockRun, threading.Lock]:
     chosen, scorer = _prepared(job.place)
+    way = way_of_scoring(scorer.backend, scorer.method)
+    if way != job.plan.way:  # its sums would differ in the last bits
+        raise ResourceError(
+            f"this worker would score {way} and the run is {job.plan.way}: the compiled part of gputwas is on "
+            "some machines only; install it alike on all of them"
+        )
     return BlockRun(chosen, store, scorer, job.plan, job.precision), threading.Lock()
 
 

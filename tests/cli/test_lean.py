@@ -48,7 +48,7 @@ from gputwas.cli.lean import with_one_blas_thread
 with_one_blas_thread()
 import numpy as np
 assert np.linalg.det(np.eye(300)) == 1.0
-assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ.get("EXPECTED", "1")
+assert os.environ.get("OPENBLAS_NUM_THREADS") == os.environ.get("EXPECTED")
 if "EXPECTED" not in os.environ and os.path.isdir("/proc/self/task"):
     assert len(os.listdir("/proc/self/task")) == 1, "NumPy started threads"
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +27,36 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not library.is_there()
 
 
-def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library, "_path", lambda: None)
-    library._loaded.cache_clear()
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where the library is looked for: a folder that has none yet."""
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
+    library._opened.cache_clear()
+    yield tmp_path / f"_cpu{EXTENSION_SUFFIXES[0]}"
+    library._opened.cache_clear()
+
+
+def test_what_is_missing_says_how_to_get_it(elsewhere: Path) -> None:
     assert not library.is_there()
-    with pytest.raises(ResourceError, match="apt install gcc"):
+    with pytest.raises(ResourceError, match=r"was not compiled .* apt install gcc"):
         of_library("quadratic_forms")()
 
 
+def test_a_file_that_is_no_library_is_as_good_as_none(elsewhere: Path) -> None:
+    elsewhere.write_bytes(b"\x7fELF, or so it says")
+    assert not library.is_there()
+    assert "cannot be loaded" in str(library.problem())
+
+
 @pytest.mark.library
-def test_a_library_of_another_version_is_told() -> None:
-    with pytest.raises(ResourceError, match="another version, it has no nothing_of_the_kind"):
-        of_library("nothing_of_the_kind")()
+def test_a_library_of_another_version_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "VERSION", -1)
+    library._opened.cache_clear()
+    try:
+        assert not library.is_there()
+        assert "another version" in str(library.problem())
+    finally:
+        library._opened.cache_clear()
 
 
 @pytest.mark.library
@@ -47,9 +67,10 @@ def test_a_library_of_another_version_is_told() -> None:
         np.zeros((3, 1)),
         np.zeros(6)[::2],
         np.zeros(3, np.dtype(np.float64).newbyteorder()),
+        np.frombuffer(bytes(25), np.float64, 3, 1),
         [0.0, 0.0, 0.0],
     ],
-    ids=["type", "dimensions", "gaps", "byte order", "list"],
+    ids=["type", "dimensions", "gaps", "byte order", "alignment", "list"],
 )
 def test_arrays_of_another_kind_are_refused(wrong: object) -> None:
     whole = array(np.int64)
@@ -72,4 +93,6 @@ def test_only_contiguous_columns_of_their_type_have_an_address() -> None:
         addresses([np.zeros(4)], np.float32)
     with pytest.raises(ValueError, match="contiguous float32"):
         addresses([np.zeros(8, np.float32)[::2]], np.float32)
+    with pytest.raises(ValueError, match="read-only"):
+        addresses([np.frombuffer(bytes(8), np.float32)], np.float32, written=True)
     assert addresses([None], np.float32).tolist() == [0]

@@ -170,7 +170,7 @@ def test_doctor_says_whether_the_loops_are_compiled(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(library.OFF, "0")
     assert found() == ("switched off", None)
     monkeypatch.delenv(library.OFF)
-    monkeypatch.setattr(library, "_path", lambda: None)
+    monkeypatch.setattr(library, "_opened", lambda: "was not compiled")
     assert found() == ("missing", None)
 
 
