@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from types import SimpleNamespace
+import struct
+from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import quote
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gputwas.errors import InputError
+from gputwas.kernels import library
+from gputwas.kernels.pages import NUMBER, TEXT, UNWANTED, Texts, read_pages
 
 __all__ = [
     "MISSING_TEXT",
@@ -30,8 +34,10 @@ __all__ = [
 
 MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", ".")
 _MAGIC = b"SQLite format 3\x00"
-_TEXT_TYPES = ("CHAR", "CLOB", "TEXT")
-_SEPARATOR = "\x1f"  # of units in ASCII: in no identifier
+# magic, page size, bytes that a page reserves, counter of changes, pages, encoding of text, and the counter
+# when pages were counted (https://www.sqlite.org/fileformat2.html, section 1.3)
+_HEADER = struct.Struct(">16sHxxB3xII24xI32xI")
+_UTF8 = 1
 
 
 @contextlib.contextmanager
@@ -39,8 +45,8 @@ def open_read_only(path: str) -> Iterator[sqlite3.Connection]:
     """Open an existing database read-only; what SQLite complains of inside the block is an `InputError`."""
     _check_is_sqlite(path)
     # "immutable" spares the locks, which fail on read-only folders, but would overlook a pending journal.
-    pending = any(os.path.exists(path + end) and os.path.getsize(path + end) for end in ("-wal", "-journal"))
-    uri = f"file:{quote(os.fsencode(os.path.abspath(path)))}?mode=ro{'' if pending else '&immutable=1'}"
+    immutable = "" if _is_pending(path) else "&immutable=1"
+    uri = f"file:{quote(os.fsencode(os.path.abspath(path)))}?mode=ro{immutable}"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             yield connection
@@ -50,6 +56,11 @@ def open_read_only(path: str) -> Iterator[sqlite3.Connection]:
             path=path,
             remedy="The file is damaged or incomplete; download or copy it again.",
         ) from error
+
+
+def _is_pending(path: str) -> bool:
+    """Whether a journal holds a part of what was written."""
+    return any(os.path.exists(path + end) and os.path.getsize(path + end) for end in ("-wal", "-journal"))
 
 
 def table_names(connection: sqlite3.Connection) -> set[str]:
@@ -80,62 +91,79 @@ def fetch_columns(
 
     Returns
     -------
-    For each column its cells as Python values, or a string array where a column of `text` is nothing but
-    text; `as_text` and `as_numbers` take either.
+    For each column its cells as Python values, or all columns as arrays of strings and of float64 where those
+    of `text` are nothing but text and the others nothing but finite numbers; `as_text` and `as_numbers` take
+    either.
     """
-    declared = {row[1]: str(row[2]).upper() for row in connection.execute(f"PRAGMA table_info({table})")}
-    # a column of these types holds no number (https://sqlite.org/datatype3.html, section 3.1)
-    if text and all(any(word in declared[name] for word in _TEXT_TYPES) for name in text):
-        with contextlib.suppress(sqlite3.Error):  # what is wrong shows again below
-            joined = _fetch_joined(connection, table, columns, text)
-            if joined is not None:
-                return joined
-    rows = connection.execute(f"SELECT {', '.join(map(_quoted, columns))} FROM {table}").fetchall()
+    if library.is_there():
+        with contextlib.suppress(sqlite3.Error, OSError, pa.ArrowInvalid):  # what is wrong shows again below
+            read = _columns_from_pages(connection, table, columns, text)
+            if read is not None:
+                return read
+    rows = connection.execute(_selection(table, columns)).fetchall()
     return list(zip(*rows, strict=True)) if rows else [()] * len(columns)
 
 
-def _fetch_joined(
+def _selection(table: str, columns: Sequence[str]) -> str:
+    return f"SELECT {', '.join(map(_quoted, columns))} FROM {table}"
+
+
+def _columns_from_pages(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], text: Collection[str]
 ) -> list[Sequence | pa.Array] | None:
-    """All columns in one pass of SQLite, which makes one string of a text column; None where that fails.
+    """The columns, read past SQLite in a tenth of the time; None unless file and table are plain.
 
-    No row and no cell of text becomes a Python object: three times as fast as fetching rows.
+    A column that is the row id itself is NULL in the records: where it is wanted, the table is not plain.
     """
-    numbers: dict[str, list] = {name: [] for name in columns if name not in text}
-    wanted = ["count(*)"]
-    for place, name in enumerate(columns):
-        if name in text:
-            wanted += [f"count({_quoted(name)})", f"group_concat({_quoted(name)}, '{_SEPARATOR}')"]
-        else:
-            connection.create_aggregate(f"collect_{place}", 1, _collector(numbers[name]))  # type: ignore[arg-type]
-            wanted.append(f"collect_{place}({_quoted(name)})")
-    count, *found = connection.execute(f"SELECT {', '.join(wanted)} FROM {table}").fetchone()
-    result: list[Sequence | pa.Array] = []
-    values = iter(found)
-    for name in columns:
-        if name not in text:
-            next(values)
-            result.append(numbers[name])
-            continue
-        present, joined = next(values), next(values)
-        strings = _split(joined or "", count)
-        if present != count or strings is None:
-            return None
-        result.append(strings)
-    return result
+    plain, root = _plain_file(connection), _root_page(connection, table, columns)
+    described = connection.execute(f"PRAGMA table_xinfo({table})").fetchall()
+    names, hidden = [row[1] for row in described], any(row[6] for row in described)
+    if plain is None or root is None or hidden or not set(columns).issubset(names):
+        return None
+    kinds = [(TEXT if name in text else NUMBER) if name in columns else UNWANTED for name in names]
+    data, page_size, reserved = plain
+    read = read_pages(data, page_size, reserved, root, kinds)
+    if read is None:
+        return None
+    wanted = (name for name in names if name in columns)
+    found = {name: _as_arrow(column) for name, column in zip(wanted, read, strict=True)}
+    return [found[name] for name in columns]
 
 
-def _collector(values: list) -> Callable[[], SimpleNamespace]:
-    """An aggregate function that appends every cell to a list."""
-    return lambda: SimpleNamespace(step=values.append, finalize=lambda: None)
+def _root_page(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> int | None:
+    """Root page of a table in the file; None if SQLite would fetch the columns from a view or an index."""
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {_selection(table, columns)}").fetchall()
+    found = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+    ).fetchall()
+    return found[0][0] if len(plan) == len(found) == 1 and "USING" not in plan[0][3] else None
 
 
-def _split(joined: str, count: int) -> pa.Array | None:
-    """The `count` strings that were joined, or None if one of them holds the separator itself."""
-    if not count:
-        return pa.nulls(0, pa.string())
-    strings = pc.split_pattern(pa.array([joined], pa.string()), _SEPARATOR).values
-    return strings if len(strings) == count else None
+def _plain_file(connection: sqlite3.Connection) -> tuple[npt.NDArray[np.uint8], int, int] | None:
+    """Bytes of the connection's file, page size, and bytes that a page reserves.
+
+    None unless the connection has one file, which is whole, in UTF-8, and holds all that was written.
+    """
+    (_, _, path), *others = connection.execute("PRAGMA database_list").fetchall()
+    if not path or others or connection.in_transaction or _is_pending(path):
+        return None
+    data = np.memmap(path, np.uint8, "r")
+    magic, page_size, reserved, changed, pages, encoding, valid_for = _HEADER.unpack_from(data.data)
+    page_size = 1 << 16 if page_size == 1 else page_size
+    if magic != _MAGIC or encoding != _UTF8 or changed != valid_for or len(data) != pages * page_size:
+        return None
+    return data, page_size, reserved
+
+
+def _as_arrow(column: Texts | npt.NDArray[np.float64]) -> pa.Array:
+    """The column as an array; `pyarrow.ArrowInvalid` if it is no UTF-8."""
+    if not isinstance(column, Texts):
+        return pa.array(column)
+    array = pa.StringArray.from_buffers(
+        len(column.ends) - 1, pa.py_buffer(column.ends), pa.py_buffer(column.text)
+    )
+    array.validate(full=True)
+    return array
 
 
 def as_text(values: Sequence | pa.Array) -> pa.Array:
@@ -149,8 +177,10 @@ def as_text(values: Sequence | pa.Array) -> pa.Array:
         return pa.array([None if v is None else str(v) for v in decoded], pa.string())
 
 
-def as_numbers(values: Sequence) -> tuple[pa.Array, int | None]:
+def as_numbers(values: Sequence | pa.Array) -> tuple[pa.Array, int | None]:
     """Values as float64, text parsed and missing codes null; also the first row that is no number."""
+    if isinstance(values, pa.DoubleArray):
+        return values, None
     try:
         return pa.array(values, pa.float64()), None
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # some or all are text

@@ -175,8 +175,8 @@ def _run(job: _Job, store: AssociationStore) -> tuple[BlockRun, threading.Lock]:
     way = way_of_scoring(scorer.backend, scorer.method)
     if way != job.plan.way:  # its sums would differ in the last bits
         raise ResourceError(
-            f"this worker would score {way} and the run is {job.plan.way}: the compiled part of gputwas is on "
-            "some machines only; install it alike on all of them"
+            f"this worker would score {way} and the run is {job.plan.way}: the compiled part of gputwas is "
+            "on some machines only; install it alike on all of them"
         )
     return BlockRun(chosen, store, scorer, job.plan, job.precision), threading.Lock()
 
