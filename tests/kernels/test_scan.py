@@ -189,6 +189,7 @@ def assert_found(data: bytes, separator: bytes, columns: Columns, wanted, expect
     return scan
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.lists(st.sampled_from(IDS), unique=True))
 def test_lines_are_found_as_plain_python_finds_them(block, ids: list[bytes]) -> None:
@@ -200,6 +201,7 @@ def test_lines_are_found_as_plain_python_finds_them(block, ids: list[bytes]) -> 
         assert names == expected.chromosomes
 
 
+@pytest.mark.library
 @settings(deadline=None, max_examples=30)
 @given(blocks(), st.lists(st.sampled_from(IDS), unique=True))
 def test_the_portable_way_finds_the_same(portable: ctypes.CDLL, block, ids: list[bytes]) -> None:
@@ -212,6 +214,7 @@ def test_the_portable_way_finds_the_same(portable: ctypes.CDLL, block, ids: list
     assert scan.mark.tolist() == other.mark.tolist() and scan.names.tolist() == other.names.tolist()
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.integers(0, 2**32 - 1))
 def test_picked_lines_are_found_and_leave_the_same_fingerprint(block, seed: int) -> None:
@@ -230,6 +233,7 @@ def test_picked_lines_are_found_and_leave_the_same_fingerprint(block, seed: int)
     assert picked.mark.tolist() == asked.mark.tolist()
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.lists(st.integers(1, 5000), max_size=5))
 def test_blocks_do_not_matter_to_the_fingerprint(block, sizes: list[int]) -> None:
@@ -246,6 +250,7 @@ def test_blocks_do_not_matter_to_the_fingerprint(block, sizes: list[int]) -> Non
         assert parts.mark.tolist() == whole.mark.tolist() and parts.lines == whole.lines
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 255), st.integers(1, 4), st.booleans(), st.integers(0, 70))
 def test_bytes_of_any_kind_do_no_harm(
@@ -259,6 +264,7 @@ def test_bytes_of_any_kind_do_no_harm(
             assert found is None or found.count + found.malformed <= len(text)
 
 
+@pytest.mark.library
 def test_a_line_of_very_many_cells_is_one_malformed_row() -> None:
     columns = Columns(3, False, 0, -1, ((2, False),), ((0, 1),))
     data = b"a,b,c\n" + b",x" * 40_000 + b"\na,d,e\n"
