@@ -278,6 +278,9 @@ def test_columns_and_cells_outside_their_arrays_are_refused() -> None:
         Columns(3, False, 3, -1, (), ())
     with pytest.raises(ValueError, match="must ascend"):
         Columns(3, False, 0, -1, (), ((2, 1),))
+    for lines in ([1, 1, 2], [2, 1], [-1, 2]):
+        with pytest.raises(ValueError, match=f"{len(lines)} wanted lines must ascend"):
+            LineScan(Columns(3, False, 0, -1, (), ()), np.array(lines, np.int32))
     for cells in ([[0, 9]], [[-1, 2]], [[2, 1]]):
         with pytest.raises(ValueError, match="outside 8 bytes"):
             read_numbers(np.zeros(8, np.uint8), np.array(cells, np.int32))
