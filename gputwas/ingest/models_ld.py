@@ -20,7 +20,7 @@ from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries
 from gputwas.kernels import library
 from gputwas.kernels.ld import find_coded_entries, find_entries, listed_first, model_triangles
-from gputwas.kernels.triangles import Names
+from gputwas.kernels.texts import Names
 
 __all__ = ["TissueLD", "tissue_ld", "triangles_ld", "unit_ld"]
 
