@@ -2,7 +2,7 @@
 
 The cost of a file is a difference of whole commands in one worker process: the first file's is that of the
 whole file less that of a stub of it, in proportion to the rows that the stub lacks; a known layout's is that
-of K files less that of one. What a process costs once (Python, compiled scanner, panel) is so told apart.
+of K files less that of one. What a process costs once (Python, modules, panel) is so told apart.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(options: argparse.Namespace) -> int:
             "One worker process (`--workers 1`), models of "
             f"{1 if session.quick else options.tissues} tissues. *First file*: the whole file less a stub of "
             f"its first {_stub_rows(rows[0]):,} rows, scaled to all rows. *Once a process*: the stub less "
-            "its share of that: starting Python, loading the compiled scanner, reading the panel. *Known "
+            "its share of that: starting Python, loading modules, reading the panel. *Known "
             "layout*: K files less one, by K - 1. gzip is the whole command, ISA-L the decompression alone. "
             "Files are in the page cache.",
         ]

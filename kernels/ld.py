@@ -11,7 +11,7 @@ import numpy as np
 
 from gputwas.kernels import ld_plain
 from gputwas.kernels.library import INTEGER, array, filled, is_there, of_library
-from gputwas.kernels.triangles import Names
+from gputwas.kernels.texts import Names
 
 __all__ = [
     "find_coded_entries",
@@ -63,7 +63,7 @@ def find_entries(
     snps, entry_snps = (np.ascontiguousarray(numbers, dtype=np.int32) for numbers in (snps, entry_snps))
     _check(model, sizes, snps, offsets, entry_snps.size)
     for numbers, names in ((snps, snp_names), (entry_snps, entry_names)):
-        _check_names(names)
+        names.check()
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < names.ends.size - 1:
             raise ValueError(f"a SNP is none of {names.ends.size - 1} names")
     found = np.empty(snps.size, dtype=np.int64)
@@ -89,7 +89,7 @@ def find_coded_entries(
 def names_twice(sizes: np.ndarray, names: Names) -> bool:
     """Whether any gene names a SNP twice; sizes (genes,), names of the genes' SNPs, gene after gene."""
     sizes = _whole(sizes)
-    _check_names(names)
+    names.check()
     if sizes.min(initial=0) < 0 or sizes.sum() != names.ends.size - 1:
         raise ValueError(f"{sizes.size} genes do not have {names.ends.size - 1} SNPs in all")
     return bool(_names_twice(sizes.size, sizes, names.text, names.ends))
@@ -163,11 +163,6 @@ def model_triangles(
 
 def _whole(numbers: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(numbers, dtype=np.int64)
-
-
-def _check_names(names: Names) -> None:
-    if names.ends[0] < 0 or names.ends[-1] > names.text.size or np.any(names.ends[1:] < names.ends[:-1]):
-        raise ValueError(f"{names.ends.size - 1} names do not lie within {names.text.size} bytes")
 
 
 def _check(

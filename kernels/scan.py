@@ -106,8 +106,8 @@ class LineScan:
     Parameters
     ----------
     columns : how rows are cut.
-    wanted : identifiers of the rows that are wanted, or int32 (rows,), their lines in ascending order from 0;
-        None = no row is.
+    wanted : identifiers of the rows that are wanted, or int32 (rows,), their lines from 0, each above the
+        one before; None = no row is.
 
     Attributes
     ----------
@@ -123,6 +123,8 @@ class LineScan:
         self._picking = isinstance(self.wanted, np.ndarray)
         self._table = self.wanted if isinstance(self.wanted, TextTable) else NO_TEXTS
         self._picks = self.wanted if isinstance(self.wanted, np.ndarray) else np.zeros(0, np.int32)
+        if self._picks.min(initial=0) < 0 or (self._picks[1:] <= self._picks[:-1]).any():
+            raise ValueError(f"{len(self._picks)} wanted lines must ascend from 0, none of them twice")
         self._take = np.array(self.columns.take, np.int64).reshape(-1, 2)
         self._spans = np.array(self.columns.spans, np.int64).reshape(-1, 2)
         self._state = np.zeros(7, np.int64)

@@ -53,7 +53,7 @@ def count_tails(
     Parameters
     ----------
     z : float32 or float64 (rows, all columns), see `is_in_columns`. columns : int64 (columns,), of `z`.
-    levels : (levels,) of the type of `z`, their number a multiple of `AT_ONCE`.
+    levels : (levels,) of the type of `z`, their number a multiple of `AT_ONCE`, not 0.
     wanted : int64 (columns,), the level from which on a column's places are given; (levels) or more for none.
     counts : int64 (columns, levels + 1), zeros at first; takes values with |z| >= level, and in the end those
         that are NaN.
@@ -67,8 +67,10 @@ def count_tails(
     _check(z)
     if columns.size and not 0 <= columns.min() <= columns.max() < z.shape[1]:
         raise IndexError(f"columns {columns.min()} to {columns.max()} of {z.shape[1]}")
-    if levels.size % AT_ONCE or wanted.shape != columns.shape or min(begin, wanted.min(initial=0)) < 0:
-        raise ValueError(f"{levels.size} levels, {wanted.size} of {columns.size} columns from {begin}")
+    if not levels.size or levels.size % AT_ONCE:
+        raise ValueError(f"{levels.size} levels, not a multiple of {AT_ONCE} above 0")
+    if wanted.shape != columns.shape or min(begin, wanted.min(initial=0)) < 0:
+        raise ValueError(f"{wanted.size} wanted levels of {columns.size} columns from {begin}")
     if counts.shape != (columns.size, levels.size + 1) or {column.shape, value.shape} != {row.shape}:
         raise ValueError(f"{counts.shape} counts, places {row.shape} {column.shape} {value.shape}")
     if not is_there():

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gputwas.kernels.library import INTEGER, array, filled, of_library
 
-__all__ = ["NO_TEXTS", "TextTable", "number_texts"]
+__all__ = ["NO_TEXTS", "Names", "TextTable", "number_texts"]
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -38,6 +38,20 @@ _number_texts = of_library(
 )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Texts one after the other: uint8 (bytes,), and int64 (texts + 1,), where each begins, and the end."""
+
+    text: Bytes
+    ends: Numbers
+
+    def check(self) -> None:
+        """Refuse what would lead outside the bytes."""
+        text, ends = self.text, self.ends
+        if ends[0] < 0 or ends[-1] > len(text) or (ends[1:] < ends[:-1]).any():
+            raise ValueError(f"{len(ends) - 1} texts do not lie within {len(text)} bytes")
+
+
 def number_texts(text: Bytes, ends: Numbers) -> tuple[npt.NDArray[np.int32], Numbers]:
     """Number texts, given as to `TextTable`, in the order in which different ones first appear.
 
@@ -45,7 +59,7 @@ def number_texts(text: Bytes, ends: Numbers) -> tuple[npt.NDArray[np.int32], Num
     -------
     int32 (texts,), the same number for equal texts; int64 (numbers,), the first text of each.
     """
-    _check(text, ends)
+    Names(text, ends).check()
     count = len(ends) - 1
     if count > _MOST:
         raise ValueError(f"{count} texts, at most {_MOST}")
@@ -79,7 +93,7 @@ class TextTable:
     @classmethod
     def of(cls, text: Bytes, ends: Numbers, valid: npt.NDArray[np.bool_]) -> TextTable:
         """The table of those texts that are valid, bool (texts,)."""
-        _check(text, ends)
+        Names(text, ends).check()
         count = len(ends) - 1
         if len(valid) != count or count > _MOST:
             raise ValueError(f"{count} texts, {len(valid)} marks of which are valid; at most {_MOST}")
@@ -99,7 +113,7 @@ class TextTable:
         rows, found : int64 (pairs,), ascending by row, then by number in the table. A text that is k times in
             the table appears k times, one that is not there not at all.
         """
-        _check(text, ends)
+        Names(text, ends).check()
         room = len(ends) - 1
         while True:
             rows, found = np.empty(room, _i8), np.empty(room, _i8)
@@ -110,11 +124,6 @@ class TextTable:
             if pairs <= room:
                 return rows[:pairs], found[:pairs]
             room = pairs
-
-
-def _check(text: Bytes, ends: Numbers) -> None:
-    if ends[0] < 0 or ends[-1] > len(text) or (ends[1:] < ends[:-1]).any():
-        raise ValueError(f"{len(ends) - 1} texts do not lie within {len(text)} bytes")
 
 
 def _power_of_two(least: int) -> int:

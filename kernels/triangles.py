@@ -6,15 +6,15 @@ SNPs in the order of its matrix, and the values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gputwas.kernels.library import INTEGER, array, filled, of_library
+from gputwas.kernels.texts import Names
 
-__all__ = ["Names", "TriangleRows"]
+__all__ = ["TriangleRows"]
 
 _i8, _u1 = np.int64, np.uint8
 _SHORTEST_ROW = 8  # bytes of "g a b 1\n"
@@ -25,14 +25,6 @@ _read_rows = of_library(
     "read_rows", array(_u1), INTEGER, INTEGER, filled(_i8), filled(_u1), filled(_i8), filled(_i8),
     filled(_u1), filled(_i8), filled(np.float64), filled(_i8, 2), returns=INTEGER,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Names:
-    """Texts one after the other: uint8 (bytes,), and int64 (texts + 1,), where each begins, and the end."""
-
-    text: npt.NDArray[np.uint8]
-    ends: npt.NDArray[np.int64]
 
 
 class TriangleRows:

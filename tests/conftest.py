@@ -15,8 +15,8 @@ from gputwas.kernels import library
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The first call of a compiled kernel compiles it; on a busy machine anything may take its time. The fast
-# suite tries fewer examples of a property, the slow one comes back to it (`make test-slow`).
+# On a busy machine anything may take its time. The fast suite tries fewer examples of a property, the slow
+# one comes back to it (`make test-slow`).
 settings.register_profile("fast", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=150)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

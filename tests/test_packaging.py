@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from gputwas import __version__
+from gputwas.kernels import library
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -193,6 +195,8 @@ def test_wheel_is_whole(wheel: Path) -> None:
     wanted = {f"gputwas/{name}" if name.startswith("kernels/") else name for name in names}
     assert any(name.endswith(".cu") for name in wanted)
     assert wanted <= inside
+    if shutil.which("gcc"):
+        assert any(re.fullmatch(r"gputwas/kernels/_cpu\..*so", name) for name in inside)
     information = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
     assert {name.split("/")[0] for name in inside} == {"gputwas", information}
 
@@ -211,9 +215,13 @@ def test_installed_wheel_answers(wheel: Path, tmp_path: Path) -> None:
     answer = output_of([command, "--help"], env=environment, cwd=tmp_path)
     assert "associate" in answer.stdout
     code = (
-        "import gputwas; from importlib.resources import files\n"
+        "import gputwas; from importlib.resources import files; from gputwas.kernels import library\n"
         "print(gputwas.__file__, [item.name for item in files('gputwas.kernels').iterdir()])\n"
+        "print(library.is_there())\n"
     )
+    environment.pop(library.OFF, None)
     where = output_of([python, "-c", code], env=environment, cwd=tmp_path)
     assert str(tmp_path) in where.stdout
     assert ".cu" in where.stdout
+    if shutil.which("gcc"):
+        assert where.stdout.splitlines()[-1] == "True"

@@ -107,10 +107,9 @@ def _in_order(found: Found) -> np.ndarray:
     rank = np.concatenate([[0], np.cumsum(differs)])
     span = int(found.trait.max()) + 1
     test = found.model * span + found.trait
-    if (int(rank[-1]) + 1) * (
-        int(test.max()) + 1
-    ) < 2**63:  # one sort of numbers is much quicker than two keys
-        return order[np.argsort(rank * (int(test.max()) + 1) + test[order])]
+    n_ranks, n_tests = int(rank[-1]) + 1, int(test.max()) + 1
+    if n_ranks * n_tests < 2**63:  # one sort of numbers is much quicker than two keys
+        return order[np.argsort(rank * n_tests + test[order])]
     return order[np.lexsort((test[order], rank))]
 
 

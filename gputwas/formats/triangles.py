@@ -18,7 +18,8 @@ from gputwas.formats.covariance import BLOCK_BYTES, HEADER, parse_header
 from gputwas.formats.sumstats.inflate import blocks, compression_of
 from gputwas.kernels import library
 from gputwas.kernels.ld import names_twice
-from gputwas.kernels.triangles import Names, TriangleRows
+from gputwas.kernels.texts import Names
+from gputwas.kernels.triangles import TriangleRows
 
 __all__ = ["Triangles", "read_triangles"]
 

@@ -18,13 +18,12 @@ import pyarrow as pa
 
 from gputwas.backends.choose import Backend
 from gputwas.files import disk_errors
-from gputwas.formats.covariance import Covariances
 from gputwas.formats.covariance_text import CovarianceText
 from gputwas.formats.triangles import Triangles
 from gputwas.ingest.ld_align import Fate
 from gputwas.ingest.ld_check import FATE_WORDS, check_used
 from gputwas.ingest.ld_report import LdReport, TissueLdReport
-from gputwas.ingest.ld_sink import GroupTriangles, Spool, TriangleSink, as_source, split_piece
+from gputwas.ingest.ld_sink import GroupTriangles, Spool, TriangleSink, split_piece
 from gputwas.ingest.ld_tissues import GeneGroups, LdModels, TissueGroups
 from gputwas.ingest.ld_units import Genotypes, Groups, Quality, group_covariances
 from gputwas.ingest.ld_wanted import LdOutputs
@@ -78,14 +77,11 @@ class LdResult:
         )
 
     def sources(self) -> list[CovarianceSource]:
-        """For `pack_models`: one per tissue given, None for those without models."""
+        """For `pack_models`, which may write into their values: one per tissue given, None without models."""
         sources: list[CovarianceSource] = [None] * self._models.n_sources
         for number, tissue in enumerate(self._models.tissues):
-            sources[tissue.source] = functools.partial(self._source, number)
+            sources[tissue.source] = functools.partial(self.triangles, number)
         return sources
-
-    def _source(self, number: int) -> Covariances | Triangles:
-        return as_source(self.triangles(number))
 
     def _entry_base(self, number: int) -> int:
         return sum(len(tissue.members) for tissue in self._models.tissues[:number])

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gputwas.files import disk_errors
-from gputwas.formats.covariance import Covariances
 from gputwas.formats.covariance_text import triangle_pairs
-from gputwas.formats.triangles import Triangles
 from gputwas.ingest.ld_units import Piece, ranges
 
-__all__ = ["GroupTriangles", "Spool", "TriangleSink", "as_source", "split_piece"]
+__all__ = ["GroupTriangles", "Spool", "TriangleSink", "split_piece"]
 
-_WORTH_COMPILED = 1 << 20  # cells of triangles
 _ALIGNMENT = 64  # bytes; `write_arrays` takes an array as it is, if it is followed by zeros up to there
 
 
@@ -147,27 +144,6 @@ class TriangleSink:
             self._entries[0][ranges(self._entry_starts[groups], sizes)],
             self._values[ranges(self._cell_starts[groups], cells)],
         )
-
-
-def as_source(triangles: Triangles) -> Covariances | Triangles:
-    """Triangles as `pack_models` takes them: a few as rows, since loading the fast way for them costs more.
-
-    `pack_models` may write into the values of large ones.
-    """
-    if len(triangles.values) >= _WORTH_COMPILED:
-        return triangles
-    first, second = triangle_pairs(triangles.sizes)
-    offsets = np.concatenate([[0], np.cumsum(triangles.sizes * (triangles.sizes + 1) // 2)])
-    members = triangles.members
-    return Covariances(
-        triangles.path,
-        triangles.genes.to_pylist(),
-        offsets,
-        triangles.snps,
-        members[first],
-        members[second],
-        triangles.values,
-    )
 
 
 def split_piece(piece: Piece, n_first: int, n_entries: int) -> tuple[Piece, Piece]:

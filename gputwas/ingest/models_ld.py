@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gputwas.arrow_texts import buffers_of
 from gputwas.errors import InputError
 from gputwas.formats.covariance import Covariances
 from gputwas.formats.triangles import Triangles
 from gputwas.ingest.models_entries import TissueEntries
 from gputwas.kernels import library
 from gputwas.kernels.ld import find_coded_entries, find_entries, listed_first, model_triangles
-from gputwas.kernels.triangles import Names
-from gputwas.variants.text_hash import buffers_of
+from gputwas.kernels.texts import Names
 
 __all__ = ["TissueLD", "tissue_ld", "triangles_ld", "unit_ld"]
 

@@ -99,7 +99,8 @@ def _distinct(entries: TissueEntries, chromosome: pa.Array) -> tuple[pa.Table, n
 
 def _numbers(chunks: Sequence[pa.Array]) -> tuple[np.ndarray, int]:
     """Texts of all chunks as int64 numbers, the same for equal ones, and how many there are (at least 1)."""
-    numbers, first = number_texts(pa.concat_arrays(chunks) if chunks else pa.nulls(0, pa.string()))
+    long = [chunk.cast(pa.large_string()) for chunk in chunks]  # all texts together may pass 2 GiB
+    numbers, first = number_texts(pa.concat_arrays(long) if long else pa.nulls(0, pa.string()))
     return numbers.astype(np.int64), max(len(first), 1)
 
 

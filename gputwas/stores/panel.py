@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from gputwas.arrow_texts import buffers_of
 from gputwas.errors import InputError
 from gputwas.kernels import library
 from gputwas.kernels.texts import TextTable
@@ -74,11 +75,8 @@ def _all_differ(ids: pa.ChunkedArray) -> bool:
     """Whether no identifier, of which none is null, is there twice."""
     if not library.is_there() or not len(ids):
         return len(ids.unique()) == len(ids)
-    texts = ids.cast(pa.large_string()).combine_chunks()
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64, len(texts) + 1, texts.offset * 8)
-    text = np.frombuffer(data or b"\0", np.uint8)
-    return TextTable.of(text, ends, np.ones(len(texts), dtype=bool)).repeats == 0
+    ends, text = buffers_of(ids.cast(pa.large_string()).combine_chunks())
+    return TextTable.of(text, ends, np.ones(len(ids), dtype=bool)).repeats == 0
 
 
 def panel_digest(panel: pa.Table) -> str:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gputwas.arrow_texts import buffers_of
 from gputwas.kernels import library
 from gputwas.kernels.texts import TextTable
-from gputwas.variants.text_hash import buffers_of, hash_texts
+from gputwas.variants.text_hash import hash_texts
 
 __all__ = ["HashIndex", "PlaceIndex", "VariantIndex", "best_candidates"]
 

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["buffers_of", "hash_texts"]
+from gputwas.arrow_texts import SPARE_BYTES, buffers_of
+
+__all__ = ["hash_texts"]
 
 Hashes = npt.NDArray[np.uint64]
 
-_WORD = 8
+_WORD = SPARE_BYTES
 _FIRST, _NEXT, _LENGTH = (
     np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
 )
@@ -58,21 +60,3 @@ def _mixed(value: Hashes, word: Hashes) -> Hashes:
     value += word
     value *= _NEXT
     return value
-
-
-def buffers_of(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Offsets (rows + 1,) into, and bytes of, the text buffer, with a whole word behind every offset."""
-    empty = np.zeros(_WORD, np.uint8)
-    if len(texts) == 0:
-        return np.zeros(1, np.int64), empty
-    width = np.dtype(np.int64 if texts.type == pa.large_string() else np.int32)
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, width, count=len(texts) + 1, offset=texts.offset * width.itemsize)
-    offsets = offsets.astype(np.int64)
-    first, last = int(offsets[0]), int(offsets[-1])
-    if data_buffer is None or first == last:
-        return np.zeros(len(texts) + 1, np.int64), empty
-    if last + _WORD <= data_buffer.size:
-        return offsets - first, np.frombuffer(data_buffer, np.uint8, count=last - first + _WORD, offset=first)
-    data = np.frombuffer(data_buffer, np.uint8, count=last - first, offset=first)
-    return offsets - first, np.concatenate([data, empty])

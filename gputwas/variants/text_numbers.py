@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from gputwas.arrow_texts import buffers_of
 from gputwas.kernels import library, texts
-from gputwas.variants.text_hash import buffers_of
 
 __all__ = ["number_texts"]
 

@@ -72,6 +72,7 @@ def test_rows_in_any_order_absent_pairs_and_missing_values(tmp_path: Path, seed:
     assert_equal(found, text)
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("seed", range(3))
 def test_both_ways_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     text = HEADER + "".join(triangle_text((5, 1, 8, 2), seed))

@@ -233,6 +233,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Sumstats
     return rows, reader
 
 
+@pytest.mark.library
 def test_a_later_file_is_read_by_its_numbers_alone(known, tmp_path: Path) -> None:
     _, first = known
     assert first.trails is not None and len(first.trails[0].checks) == 140_000 // CHECKED_LINES
@@ -247,6 +248,7 @@ def test_a_later_file_is_read_by_its_numbers_alone(known, tmp_path: Path) -> Non
     assert second.counts == ordinary.counts
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_line_ends_do_not_matter_to_a_known_kind(known, tmp_path: Path, end: str) -> None:
     _, first = known
@@ -258,6 +260,7 @@ def swapped(rows: list[str]) -> list[str]:
     return [*rows[:100_000], rows[100_001], rows[100_000], *rows[100_002:]]
 
 
+@pytest.mark.library
 @pytest.mark.parametrize(
     "change",
     [
@@ -285,6 +288,7 @@ def test_any_change_of_the_variants_is_noticed(known, tmp_path: Path, change) ->
             pass
 
 
+@pytest.mark.library
 def test_a_bad_number_of_a_known_kind_is_an_error_with_its_line(known, tmp_path: Path) -> None:
     rows, first = known
     wrong = [*rows[:130_000], rows[130_000].rsplit(" ", 1)[0] + " oops", *rows[130_001:]]
@@ -336,6 +340,7 @@ def test_without_the_compiled_library_files_are_read_the_ordinary_way(
     assert list(reader) and reader.kind is None and reader.trails is None
 
 
+@pytest.mark.library
 def test_a_block_with_more_than_ascii_is_left_to_the_ordinary_way(tmp_path: Path) -> None:
     path = tmp_path / "1.txt"
     path.write_text(f"{BIG40}\n01 rs1 5 A G 1 2 3\n01 rs1 5 é G 1 2 3\n", encoding="utf-8")
@@ -346,6 +351,7 @@ def test_a_block_with_more_than_ascii_is_left_to_the_ordinary_way(tmp_path: Path
     assert_alike(path, ["rs1"])
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("wanted", [True, False])
 def test_bytes_that_are_no_text_matter_to_a_scan_in_wanted_rows_only(tmp_path: Path, wanted: bool) -> None:
     rows = rows_of(50)
@@ -363,6 +369,7 @@ def test_bytes_that_are_no_text_matter_to_a_scan_in_wanted_rows_only(tmp_path: P
         assert sum(batch.num_rows for batch in reader_of(path, Scanning(ids))) == len(ids)
 
 
+@pytest.mark.library
 @given(st.lists(st.one_of(numbers, st.text("0123456789.eE+-", max_size=24)), min_size=1, max_size=30))
 def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
     data = np.frombuffer(("\t".join(cells) + "\n").encode(), np.uint8)
@@ -379,6 +386,7 @@ def test_numbers_are_those_of_python_or_left_to_it(cells: list[str]) -> None:
             assert "-" in cell[1:]  # a plain short number is never left
 
 
+@pytest.mark.library
 @given(st.lists(st.one_of(st.none(), st.text(max_size=20)), max_size=30), st.integers(0, 3))
 def test_the_table_holds_any_identifiers(ids: list[str | None], begin: int) -> None:
     table = VariantIndex(pa.array(ids, pa.string())[begin:]).table

@@ -51,6 +51,7 @@ def as_text(tissue: list[tuple[str, list[str], list[float]]], separator: str) ->
     return "".join(lines)
 
 
+@pytest.mark.library
 @given(tissues(), st.sampled_from(" \t"), st.sampled_from([48, 200, 1 << 20]))
 def test_reads_what_the_ordinary_way_reads(
     tmp_path_factory: pytest.TempPathFactory, tissue: list, separator: str, block: int
@@ -68,6 +69,7 @@ def test_reads_what_the_ordinary_way_reads(
     assert np.array_equal(found.values, read_covariances(path).values)
 
 
+@pytest.mark.library
 def test_reads_what_is_written(tmp_path: Path) -> None:
     values = np.cov(np.random.default_rng(0).normal(size=(4, 9)))
     path = tmp_path / "c.txt.gz"
@@ -125,11 +127,13 @@ def test_without_the_compiled_library_all_is_left_to_the_ordinary_way(
     assert read_triangles(path) is None and len(read_covariances(path).values) == 3
 
 
+@pytest.mark.library
 def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no column VALUE"):
         read_triangles(write(tmp_path, "GENE RSID1 RSID2 COV\n" + TRIANGLE))
 
 
+@pytest.mark.library
 def test_a_header_alone_has_no_genes(tmp_path: Path) -> None:
     found = read_triangles(write(tmp_path, HEADER))
     assert found is not None

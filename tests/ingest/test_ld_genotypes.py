@@ -16,10 +16,11 @@ import pytest
 from gputwas.errors import InputError, UsageError
 from gputwas.formats.covariance import read_covariances
 from gputwas.formats.genotypes.open import open_genotypes
-from gputwas.ingest import ld_outputs, ld_sink, ld_units
+from gputwas.ingest import ld_outputs, ld_units
 from gputwas.ingest.gene_ld import read_gene_ld
 from gputwas.ingest.ld_genotypes import LdOutputs, Quality, covariance_from_genotypes
 from gputwas.ingest.models import import_models
+from gputwas.kernels import library
 from gputwas.stores.gene_ld import read_gene_ld_store
 from gputwas.stores.models import ModelSet, read_models_store
 from tests.ingest.made_genotypes import ModelRow, made_dosages, variants, write_database, write_plink
@@ -144,17 +145,19 @@ def test_store_text_and_numpy_agree(made: Made, tmp_path: Path) -> None:
     assert (report.by, report.samples) == ("id", SAMPLES)
 
 
-def test_many_models_take_the_compiled_way_to_the_same_store(
+@pytest.mark.library
+def test_the_store_is_the_same_without_the_compiled_library(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = []
-    for name, cells in (("rows", 1 << 20), ("compiled", 1)):
-        monkeypatch.setattr(ld_sink, "_WORTH_COMPILED", cells)
+    for name in ("compiled", "plain"):
+        if name == "plain":
+            monkeypatch.setenv(library.OFF, "0")
         outputs = LdOutputs(store=tmp_path / name, text=tmp_path / f"{name}_text")
         covariance_from_genotypes(made.databases, made.bed, outputs, backend="numpy")
         stores.append(read_models_store(tmp_path / name))
     same_arrays(*stores)
-    texts = [(tmp_path / f"{name}_text" / "Lung.txt.gz").read_bytes() for name in ("rows", "compiled")]
+    texts = [(tmp_path / f"{name}_text" / "Lung.txt.gz").read_bytes() for name in ("compiled", "plain")]
     assert texts[0] == texts[1]
 
 

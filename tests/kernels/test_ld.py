@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gputwas.kernels import ld, library
-from gputwas.kernels.triangles import Names
+from gputwas.kernels.texts import Names
 
 SWITCH = "GPUTWAS_COMPILED"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from hypothesis import strategies as st
 
 import gputwas.kernels
 from gputwas.kernels import library
+from gputwas.kernels import scan as scan_module
 from gputwas.kernels.scan import Columns, LineScan, copy_cells, read_numbers
 from gputwas.kernels.texts import TextTable
 
@@ -62,10 +66,23 @@ def masks_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def portable(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """The scan as it is on processors that are not known."""
+def portable(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., int]:
+    """`scan_lines` as it is on processors that are not known."""
     sources = [SOURCES / "scan.c", SOURCES / "texts.c"]
-    return compiled(tmp_path_factory.mktemp("portable"), sources, "-DPORTABLE_MASKS")
+    loaded = compiled(tmp_path_factory.mktemp("portable"), sources, "-DPORTABLE_MASKS")
+
+    def of_portable(name: str, *arguments: Any, returns: Any = None) -> Callable[..., Any]:
+        found = loaded[name]
+        found.argtypes, found.restype = arguments, returns
+        return found
+
+    spec = importlib.util.find_spec(scan_module.__name__)
+    assert spec is not None and spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "of_library", of_portable)
+        spec.loader.exec_module(again)
+    return again._scan_lines
 
 
 @settings(deadline=None)
@@ -189,6 +206,7 @@ def assert_found(data: bytes, separator: bytes, columns: Columns, wanted, expect
     return scan
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.lists(st.sampled_from(IDS), unique=True))
 def test_lines_are_found_as_plain_python_finds_them(block, ids: list[bytes]) -> None:
@@ -200,18 +218,20 @@ def test_lines_are_found_as_plain_python_finds_them(block, ids: list[bytes]) -> 
         assert names == expected.chromosomes
 
 
+@pytest.mark.library
 @settings(deadline=None, max_examples=30)
 @given(blocks(), st.lists(st.sampled_from(IDS), unique=True))
-def test_the_portable_way_finds_the_same(portable: ctypes.CDLL, block, ids: list[bytes]) -> None:
+def test_the_portable_way_finds_the_same(portable: Callable[..., int], block, ids: list[bytes]) -> None:
     data, separator, columns = block
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "_loaded", lambda: portable)
+        patch.setattr(scan_module, "_scan_lines", portable)
         scan = assert_found(data, separator, columns, texts(ids), by_hand(data, separator, columns, set(ids)))
     other = LineScan(columns, texts(ids))
     other.block(np.frombuffer(data, np.uint8), separator[0])
     assert scan.mark.tolist() == other.mark.tolist() and scan.names.tolist() == other.names.tolist()
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.integers(0, 2**32 - 1))
 def test_picked_lines_are_found_and_leave_the_same_fingerprint(block, seed: int) -> None:
@@ -230,6 +250,7 @@ def test_picked_lines_are_found_and_leave_the_same_fingerprint(block, seed: int)
     assert picked.mark.tolist() == asked.mark.tolist()
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(blocks(), st.lists(st.integers(1, 5000), max_size=5))
 def test_blocks_do_not_matter_to_the_fingerprint(block, sizes: list[int]) -> None:
@@ -246,6 +267,7 @@ def test_blocks_do_not_matter_to_the_fingerprint(block, sizes: list[int]) -> Non
         assert parts.mark.tolist() == whole.mark.tolist() and parts.lines == whole.lines
 
 
+@pytest.mark.library
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 255), st.integers(1, 4), st.booleans(), st.integers(0, 70))
 def test_bytes_of_any_kind_do_no_harm(
@@ -259,6 +281,7 @@ def test_bytes_of_any_kind_do_no_harm(
             assert found is None or found.count + found.malformed <= len(text)
 
 
+@pytest.mark.library
 def test_a_line_of_very_many_cells_is_one_malformed_row() -> None:
     columns = Columns(3, False, 0, -1, ((2, False),), ((0, 1),))
     data = b"a,b,c\n" + b",x" * 40_000 + b"\na,d,e\n"
@@ -272,6 +295,9 @@ def test_columns_and_cells_outside_their_arrays_are_refused() -> None:
         Columns(3, False, 3, -1, (), ())
     with pytest.raises(ValueError, match="must ascend"):
         Columns(3, False, 0, -1, (), ((2, 1),))
+    for lines in ([1, 1, 2], [2, 1], [-1, 2]):
+        with pytest.raises(ValueError, match=f"{len(lines)} wanted lines must ascend"):
+            LineScan(Columns(3, False, 0, -1, (), ()), np.array(lines, np.int32))
     for cells in ([[0, 9]], [[-1, 2]], [[2, 1]]):
         with pytest.raises(ValueError, match="outside 8 bytes"):
             read_numbers(np.zeros(8, np.uint8), np.array(cells, np.int32))

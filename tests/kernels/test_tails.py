@@ -93,6 +93,9 @@ def test_refuses_what_would_lead_outside() -> None:
         "value": np.zeros(8, np.float32),
     }  # fmt: skip
     assert tails.count_tails(z, **good) == (3, 0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="0 levels, not a multiple of 4"):
+        none = {"levels": np.ones(0, np.float32), "counts": np.zeros((3, 1), np.int64)}
+        tails.count_tails(z, **good | none)  # type: ignore[arg-type]
     for name, value in {
         "columns": np.array([0, 1, 3]), "begin": -1, "levels": np.ones(3, np.float32),
         "wanted": np.full(3, -1), "counts": np.zeros((2, 5), np.int64), "column": np.zeros(7, np.int32),

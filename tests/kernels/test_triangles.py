@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gputwas.kernels.triangles import TriangleRows
+
+pytestmark = pytest.mark.library
 
 
 def lines(genes: int, snps: int) -> bytes:

@@ -25,10 +25,11 @@ def is_bgzf(start: bytes) -> bool:
 
 
 def has_many_members(stream: io.RawIOBase) -> bool:
-    """Whether a gzip file has members before its last, as far as its last 4 bytes tell; false for a URL.
+    """Whether a gzip file has members before its last, or one whose text passes 4 GiB; false for a URL.
 
-    They are the size of the last member's text, or, if that is padded, zeros. Tables of numbers shrink to
-    less than half, so a smaller text is not that of the whole file. To be wrong costs time, nothing else.
+    Its last 4 bytes tell, as far as they can: they are the size of the last member's text modulo 2^32, or, if
+    that is padded, zeros. Tables of numbers shrink to less than half, so a smaller size is not that of the
+    whole text. To be wrong costs time, nothing else.
     """
     try:
         number = stream.fileno()

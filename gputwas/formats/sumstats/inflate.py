@@ -26,7 +26,7 @@ __all__ = ["BLOCK_BYTES", "Block", "blocks", "compression_of", "read_start"]
 
 BLOCK_BYTES = 8 << 20
 LONGEST_LINE = 64 << 20
-_QUEUED = 2  # blocks waiting; with one being filled and one being parsed, memory is about four blocks
+_QUEUED = 2  # blocks waiting; one more is being filled and one parsed (`members` says what it holds besides)
 _PIECE = 1 << 20  # bytes asked for at a time: they are counted through while they are in the cache
 _ROUND = 1 << 16  # sizes differ by what is left of a last line: rounded up, one is as good as the other
 _QUICK = 0.2  # seconds in which it has seen that nobody wants more, unless it waits
@@ -159,6 +159,7 @@ def blocks(
     Parameters
     ----------
     threads : that may inflate at once, where the compression allows it (gzip of many members, as bgzip's).
+        Beside about four blocks, the text each of them has inflated ahead is then held, see `MemberReader`.
     numbered : count lines; otherwise every block has the `first_line` that was given.
 
     Notes

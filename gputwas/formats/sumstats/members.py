@@ -29,7 +29,7 @@ _READ_BYTES = 1 << 20
 _RUN_BYTES = 1 << 19  # of members in one job: jobs are many for the threads and few for the interpreter
 _AHEAD_BYTES = 64 << 20  # of members read ahead; one that is longer is read plainly, with all that follows
 _CHUNK_BYTES = 1 << 20
-_AHEAD_CHUNKS = 256  # of text inflated ahead
+_AHEAD_CHUNKS = 8  # of text inflated ahead, for each thread
 _MOST_THREADS = 16
 
 Finder = Callable[[bytearray, int, int], tuple[int, bool]]
@@ -56,8 +56,8 @@ class MemberReader:
 
     Notes
     -----
-    Held at once are `_AHEAD_BYTES` of members and `_AHEAD_CHUNKS` of text, at most. A member with more text
-    than there is room for is inflated to the end when its turn comes.
+    Held at once are `_AHEAD_BYTES` of members and `_AHEAD_CHUNKS` of text for each thread, at most. A member
+    with more text than there is room for is inflated to the end when its turn comes.
     """
 
     def __init__(self, raw: io.RawIOBase, threads: int, find: Finder) -> None:
@@ -65,7 +65,7 @@ class MemberReader:
         threads = min(threads, _MOST_THREADS)
         self._pool = ThreadPoolExecutor(threads, "inflate")
         self._most_runs = 2 * threads
-        self._memory = _Memory()
+        self._memory = _Memory(threads * _AHEAD_CHUNKS)
         self._runs: deque[tuple[_Run, Future[None]]] = deque()
         self._read = bytearray()  # compressed bytes that are in no run yet
         self._part = memoryview(bytearray(_READ_BYTES))
@@ -190,10 +190,10 @@ class _Run:
 class _Memory:
     """Chunks of memory for text, so many and no more; used again, because fresh pages cost time."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunks: int) -> None:
         self._lock = threading.Lock()
         self._free: list[np.ndarray] = []
-        self._left = _AHEAD_CHUNKS
+        self._left = chunks
 
     def take(self) -> np.ndarray | None:
         """A chunk; None if all are in use."""
