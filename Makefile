@@ -28,7 +28,7 @@ export PIP_NO_INPUT := 1
 
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 
-.PHONY: help demo test test-fast test-slow coverage lint format gpu-check bench-quick clean
+.PHONY: help demo test test-fast test-slow test-plain coverage lint format gpu-check bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,13 +69,17 @@ $(VENV)/.cuda12 $(VENV)/.cuda13: $(VENV)/.cuda%: $(BIN)/python pyproject.toml $(
 demo: $(VENV)/.core ## whole study on a small synthetic cohort; ends by naming results, HTML and pictures
 	$(BIN)/gputwas demo --out $(DEMO_OUT)
 
-test: lint test-fast test-slow ## everything continuous integration runs
+test: lint test-fast test-slow test-plain ## everything continuous integration runs
 
 test-fast: $(VENV)/.dev ## tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --durations=10
 
 test-slow: $(VENV)/.dev ## tests that take minutes, and the properties with more examples
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) -m "slow or property" --durations=5
+
+test-plain: $(VENV)/.dev ## what the C library has a part in, as if there were none
+	GPUTWAS_COMPILED=0 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not property" \
+	    tests/formats tests/ingest tests/kernels tests/stats tests/twas tests/variants
 
 coverage: $(VENV)/.dev ## the fast tests, with the lines that they do not reach
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term
