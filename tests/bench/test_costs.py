@@ -119,11 +119,11 @@ def test_scoring_is_compared_turn_by_turn() -> None:
 
 def test_correction_is_compared_turn_by_turn() -> None:
     found = [
-        *spent(correcting.CASE, "gputwas", correcting.CORRECT, 3.0, 5.0, peak=1_000_000_000),
-        *spent(correcting.CASE, "floor", "read z once", 1.0, 1.0),
-        *spent(correcting.CASE, "gputwas", "and list", 6.0, 8.0, peak=1_500_000_000),
+        *spent("warm", "gputwas", correcting.CORRECT, 3.0, 5.0, peak=1_000_000_000),
+        *spent("warm", "floor", "read z once", 1.0, 1.0),
+        *spent("warm", "gputwas", "and list", 6.0, 8.0, peak=1_500_000_000),
     ]
-    slower, busier, listed, memory = correcting._ratios(found)
+    slower, busier, listed, memory = correcting._ratios(found, "warm")
     assert (listed.value, listed.met) == (7.0, None)
     assert (busier.value, busier.met) == (4.0, None)
     assert (slower.value, slower.met) == (4.0, False)
